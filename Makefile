@@ -1,0 +1,77 @@
+# Everything a newcomer or a developer runs. `make` alone lists it.
+
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	command -v $$name >/dev/null 2>&1 \
+	&& $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$name && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+INPUTS := pyproject.toml tests/constraints.txt
+# REQUIRE=model: fail, rather than skip, where the real small model's weights are absent.
+REQUIRE ?=
+export REQUIRE
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help quickstart test lint format small-tokenizer readme install-local install-test clean
+
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+quickstart: install-local ## Set up, fetch the small model, and see the whole tool at work (a few minutes)
+	@echo "== fetching the small model, if it is not there yet"
+	@$(BIN)/needlepoint models fetch smollm2-135m
+	@echo "== needlepoint quickstart"
+	@$(BIN)/needlepoint quickstart
+
+test: install-test ## Set up and run the whole test suite; REQUIRE=model fails where the model is absent
+	@echo "== running the tests"
+	@$(BIN)/python -m pytest -q
+
+lint: install-test ## Check style, formatting and types
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/python -m mypy
+
+format: install-test ## Put the code into the one format
+	@$(BIN)/python -m ruff check --fix --quiet . || true
+	@$(BIN)/python -m ruff format --quiet .
+
+small-tokenizer: install-test ## Train the small tokenizer that the package ships, from our own texts
+	@$(BIN)/python -m tests.small_tokenizer
+
+readme: install-test ## Write the command reference into the README
+	@$(BIN)/python -m cogapp -r README.md
+
+install-local: EXTRAS := local
+install-local:
+	$(install)
+
+install-test: EXTRAS := local,test
+install-test:
+	$(install)
+
+clean: ## Remove the virtual environment and every cache
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+
+# Make the virtual environment if it is not there or is broken, and install into it unless the stamp says that just
+# this was installed before. The stamp is a hash of what decides what is installed, so no network is needed again.
+define install
+	@set -e; \
+	if [ -z "$(PYTHON)" ]; then echo "error: no Python 3.11 or newer was found" >&2; \
+		echo "hint: install one, or say where it is: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; fi; \
+	hash="$$(cat $(INPUTS) | $(PYTHON) -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())')"; \
+	stamp="$(VENV)/needlepoint-$(EXTRAS).stamp"; \
+	if [ -x $(BIN)/python ] && $(BIN)/python -c pass 2>/dev/null && [ "$$(cat "$$stamp" 2>/dev/null)" = "$$hash" ]; then exit 0; fi; \
+	if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+		echo "== making the virtual environment $(VENV) with $(PYTHON)"; \
+		rm -rf $(VENV); \
+		$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "error: $(PYTHON) cannot make a virtual environment" >&2; \
+			echo "hint: on Debian and Ubuntu, install the package python3-venv" >&2; exit 1; }; \
+	fi; \
+	echo "== installing needlepoint[$(EXTRAS)] into $(VENV)"; \
+	$(BIN)/python -m pip install --quiet --constraint tests/constraints.txt --editable ".[$(EXTRAS)]" || { \
+		echo "error: the packages could not be installed" >&2; \
+		echo "hint: see the lines above; make runs on from here when you call it again" >&2; exit 1; }; \
+	echo "$$hash" > "$$stamp"
+endef

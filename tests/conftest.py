@@ -1,0 +1,40 @@
+"""What every test may rely on: a home of its own, no key, no network but loopback, the real weights on request."""
+
+import os
+import shutil
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+REAL_DATA = Path(os.environ.get("NEEDLEPOINT_HOME", "") or ".") / "data"
+if "NEEDLEPOINT_HOME" not in os.environ:
+    REAL_DATA = Path(platformdirs.user_data_dir("needlepoint"))
+REQUIRED = set(filter(None, os.environ.get("REQUIRE", "").split(",")))
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Point needlepoint at an empty home, and take away everything that could spend money or change the output."""
+    home = tmp_path_factory.mktemp("home")
+    for name in list(os.environ):
+        if name.endswith("_API_KEY") or name.startswith("NEEDLEPOINT_") or name in {"TIKTOKEN_CACHE_DIR", "COLUMNS"}:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("NEEDLEPOINT_HOME", str(home))
+    return home
+
+
+@pytest.fixture
+def smollm2(own_home: Path) -> Path:
+    """The small real model's weights, linked into the test's own home; with `REQUIRE=model` they must be there."""
+    weights = REAL_DATA / "models" / "smollm2-135m.gguf"
+    if not weights.exists():
+        reason = f"no weights at {weights}: run `make quickstart` or `needlepoint models fetch smollm2-135m`"
+        (pytest.fail if "model" in REQUIRED else pytest.skip)(reason)
+    target = own_home / "data" / "models" / weights.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(weights, target)
+    except OSError:
+        shutil.copyfile(weights, target)
+    return target
