@@ -1,0 +1,32 @@
+"""Byte-level BPE tokenizers: train them, load them, see what they do.
+
+Example:
+    from tokenizer import load_tokenizer, train
+
+    tokenizer = train(["the cat sat on the mat"], vocab_size=260)
+    tokenizer.save("small.json")
+    load_tokenizer("small.json").encode("the cat")
+"""
+
+from typing import TYPE_CHECKING
+
+from tokenizer.errors import UsageError as UsageError
+from tokenizer.errors import UserError as UserError
+
+if TYPE_CHECKING:
+    from tokenizer.encoding import Tokenizer as Tokenizer
+    from tokenizer.registry import load_tokenizer as load_tokenizer
+    from tokenizer.training import train as train
+
+_HOMES = {"Tokenizer": "tokenizer.encoding", "load_tokenizer": "tokenizer.registry", "train": "tokenizer.training"}
+
+__all__ = ["Tokenizer", "UsageError", "UserError", "load_tokenizer", "train"]
+
+
+def __getattr__(name: str) -> object:
+    """Import the rest when it is first asked for, so that `import tokenizer` costs next to nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tokenizer' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

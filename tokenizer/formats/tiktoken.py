@@ -1,0 +1,61 @@
+"""tiktoken's `.tiktoken` files: one token a line, `base64 rank`, and nothing else (no pattern, no special tokens)."""
+
+import binascii
+
+from tokenizer.errors import UserError
+
+
+def parse_ranks(content: bytes, source: str) -> dict[bytes, int]:
+    r"""Read the lines of a `.tiktoken` file; `source` names it in messages.
+
+    The ranks must be 0, 1, 2 ... in any order, and all 256 single bytes must be there.
+
+    Example: a file whose first line is `IQ== 0` gives {b"!": 0, ...}
+
+    Raises:
+        UserError: what is wrong, and in which line.
+    """
+    try:
+        pairs = [line.split(b" ") for line in content.splitlines()]
+        ranks = {binascii.a2b_base64(token, strict_mode=True): int(rank) for token, rank in pairs}
+    except ValueError:
+        raise _first_bad_line(content, source) from None
+    if len(ranks) != len(pairs) or sorted(ranks.values()) != list(range(len(ranks))):
+        raise _first_bad_line(content, source)
+    missing = [byte for byte in range(256) if bytes([byte]) not in ranks]
+    if missing:
+        raise _wrong(source, f"has no token for the byte {missing[0]:#04x}")
+    return ranks
+
+
+def format_ranks(ranks: dict[bytes, int]) -> bytes:
+    """Write ranks as a `.tiktoken` file, in the order of their ranks."""
+    by_rank = sorted(ranks, key=ranks.__getitem__)
+    return b"".join(binascii.b2a_base64(token, newline=False) + b" %d\n" % ranks[token] for token in by_rank)
+
+
+def _wrong(source: str, what: str) -> UserError:
+    return UserError(f"{source} {what}", hint="fetch or copy the file again; it should be as tiktoken publishes it")
+
+
+def _first_bad_line(content: bytes, source: str) -> UserError:
+    """Go through the file again, slowly, for the message."""
+    tokens: dict[bytes, int] = {}
+    line_of_rank: dict[int, int] = {}
+    for number, line in enumerate(content.splitlines(), start=1):
+        where = f"is wrong in line {number}"
+        token_text, _, rank_text = line.partition(b" ")
+        try:
+            token = binascii.a2b_base64(token_text, strict_mode=True)
+        except ValueError:
+            return _wrong(source, f"{where}: the token is not base64")
+        if not rank_text.isdigit():
+            return _wrong(source, f"{where}: it should be a token in base64, one space, and a rank")
+        rank = int(rank_text)
+        if token in tokens:
+            return _wrong(source, f"{where}: the token is already in line {tokens[token]}")
+        if rank in line_of_rank:
+            return _wrong(source, f"{where}: the rank {rank} is already in line {line_of_rank[rank]}")
+        tokens[token] = line_of_rank[rank] = number
+    hole = next(rank for rank in range(len(tokens) + 1) if rank not in line_of_rank)
+    return _wrong(source, f"has no token of rank {hole}")

