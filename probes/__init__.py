@@ -1,0 +1,1 @@
+"""Experiments on models: plan them, make the calls, keep the answers, score and compare them."""
