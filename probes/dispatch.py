@@ -1,0 +1,60 @@
+"""In which order the trials of a plan are sent. Their positions in the plan, and so the tables, do not depend on it."""
+
+import random
+from collections.abc import Mapping, Sequence
+
+from probes.models.base import Request, Traits
+from probes.plan import PlannedTrial
+
+
+def dispatch_order(trials: Sequence[PlannedTrial], traits: Traits, seed: object) -> list[int]:
+    """Indexes into `trials`, block after block, in the order in which a model should get them.
+
+    Shuffled inside the block, and alike for every model: no arm is always first, and models asked side by side get
+    the same question at about the same time.
+
+    For a model that `shares_prefixes`: trials whose prompts begin alike are neighbours, sorted, so that each computes
+    only what the one before it did not; the groups are shuffled.
+    """
+    order: list[int] = []
+    for block, indexes in _by_block(trials).items():
+        draw = random.Random(f"dispatch {seed} {block}")
+        if traits.shares_prefixes:
+            groups = _prefix_groups({index: rendered(trials[index].request) for index in indexes})
+            draw.shuffle(groups)
+            order += [index for group in groups for index in group]
+        else:
+            draw.shuffle(indexes)
+            order += indexes
+    return order
+
+
+def rendered(request: Request) -> str:
+    """The request as one text, near enough to what the model reads: the same beginning here is the same there."""
+    turns = [f"{message.role}\n{message.content}" for message in request.messages]
+    return "\n\n".join(turns) + (request.continuation or "")
+
+
+def _by_block(trials: Sequence[PlannedTrial]) -> dict[int, list[int]]:
+    blocks: dict[int, list[int]] = {}
+    for index, trial in enumerate(trials):
+        blocks.setdefault(trial.block, []).append(index)
+    return blocks
+
+
+def _prefix_groups(texts: Mapping[int, str]) -> list[list[int]]:
+    """Sorting puts common beginnings side by side; a group goes on while half of the shorter neighbour is shared.
+
+    Example: {0: "long text, who?", 1: "why? long text", 2: "long text, where?"} -> [[2, 0], [1]]
+    """
+    groups: list[list[int]] = []
+    previous = ""
+    for index in sorted(texts, key=lambda index: (texts[index], index)):
+        text = texts[index]
+        half = (min(len(previous), len(text)) + 1) // 2
+        if groups and previous[:half] == text[:half]:
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+        previous = text
+    return groups

@@ -1,0 +1,496 @@
+"""The runner: order of calls, concurrency, retries, errors, and what it says while it works."""
+
+import asyncio
+import itertools
+import random
+import signal
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from probes.dispatch import dispatch_order, rendered
+from probes.models.base import (
+    AccessDenied,
+    Completion,
+    ContextTooLong,
+    Message,
+    ModelError,
+    RateLimited,
+    Request,
+    RequestRejected,
+    Traits,
+    Transient,
+)
+from probes.plan import Plan, PlannedTrial
+from probes.runner import Interrupted, Progress, Summary, run_plan
+from probes.store import Store
+from probes.writer import Writer
+from tokenizer.errors import UsageError, UserError
+
+
+class ScriptedModel:
+    """Answers with the question in capitals; `script` says what fails instead, by question and number of the call."""
+
+    def __init__(
+        self,
+        name: str = "fake/one",
+        *,
+        traits: Traits | None = None,
+        script: Callable[[str, int], Exception | None] = lambda _question, _call: None,
+        pause: Callable[[], Any] = lambda: asyncio.sleep(0),
+    ) -> None:
+        self.name = name
+        self.identity: Mapping[str, Any] = {"model": name}
+        self.traits = traits or Traits()
+        self.script, self.pause = script, pause
+        self.calls: list[str] = []
+        self.counted: list[str] = []
+        self.at_once = self.most_at_once = 0
+        self.closed = False
+
+    async def complete(self, request: Request) -> Completion:
+        question = request.messages[-1].content
+        self.calls.append(question)
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            await self.pause()
+            error = self.script(question, self.calls.count(question))
+            if error is not None:
+                raise error
+            return Completion(question.upper(), "stop")
+        finally:
+            self.at_once -= 1
+
+    async def count_prompt_tokens(self, request: Request) -> int | None:
+        self.counted.append(request.messages[-1].content)
+        return len(request.messages[-1].content.split())
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+def ask(text: str, max_tokens: int = 8) -> Request:
+    return Request(messages=(Message("user", text),), max_tokens=max_tokens)
+
+
+def plan_of(*texts: str, per_block: int = 4) -> Plan:
+    return Plan(
+        "needle",
+        {"seed": 11},
+        tuple(PlannedTrial(number // per_block, ask(text), {"number": number}) for number, text in enumerate(texts)),
+    )
+
+
+PLAN = plan_of(*(f"question {number}" for number in range(12)))
+
+
+class Waits:
+    """Stands in for sleeping: notes how long it would have been."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    async def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Any:
+    with Store.open(tmp_path / "runs.db") as opened:
+        yield opened
+
+
+def run(store: Store, plan: Plan, *models: ScriptedModel, **options: Any) -> Summary:
+    begun = store.begin_run(plan, models)
+
+    async def whole() -> Summary:
+        try:
+            return await run_plan(store, begun, plan, models, **{"sleep": Waits(), **options})
+        finally:
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    return asyncio.run(whole())
+
+
+def attempts(store: Store) -> list[tuple[str, str | None]]:
+    with closing(sqlite3.connect(store.path)) as connection:
+        return connection.execute("select status, error_kind from attempts order by id").fetchall()
+
+
+def last_results(store: Store) -> list[Any]:
+    return store.results(store.find_run("latest").id)
+
+
+# ---------------------------------------------------------------------------------------------------- order
+
+
+def test_dispatch_keeps_blocks_together_and_shuffles_inside_them() -> None:
+    plan = plan_of(*(f"question {number}" for number in range(60)), per_block=20)
+    order = dispatch_order(plan.trials, Traits(), 1)
+    assert sorted(order) == list(range(60))
+    assert [plan.trials[index].block for index in order] == [0] * 20 + [1] * 20 + [2] * 20
+    inside = [[index % 20 for index in order[start : start + 20]] for start in (0, 20, 40)]
+    assert all(one != sorted(one) for one in inside)
+    assert inside[0] != inside[1]
+    assert order == dispatch_order(plan.trials, Traits(), 1)
+    assert order != dispatch_order(plan.trials, Traits(), 2)
+
+
+def prefix_plan() -> Plan:
+    """Two documents in one block, each asked four questions at its end, and two questions put before the first."""
+    documents = [" ".join(random.Random(seed).choices("abcdefghij", k=400)) for seed in (1, 2)]
+    texts = [f"{documents[number % 2]} question {number // 2}?" for number in range(8)]
+    texts += [f"question {number}? {documents[0]}" for number in range(2)]
+    return plan_of(*texts, per_block=10)
+
+
+def test_dispatch_puts_common_beginnings_side_by_side() -> None:
+    plan = prefix_plan()
+    orders = {tuple(dispatch_order(plan.trials, Traits(shares_prefixes=True), seed)) for seed in range(30)}
+    groups = ((0, 2, 4, 6), (1, 3, 5, 7), (8,), (9,))
+    for order in orders:
+        assert sorted(order) == list(range(10))
+        for group in groups:
+            start = order.index(group[0])
+            assert order[start : start + len(group)] == group
+    assert len(orders) > 10  # the groups themselves are shuffled
+
+    # A cache of the last prompt alone: each group costs its first prompt and the differing ends of the others.
+    texts = [rendered(trial.request) for trial in plan.trials]
+    for order in orders:
+        computed = len(texts[order[0]])
+        for previous, index in itertools.pairwise(order):
+            computed += len(texts[index]) - shared_characters(texts[previous], texts[index])
+        assert computed < 4.2 * len(texts[0])
+
+
+def shared_characters(one: str, other: str) -> int:
+    return next((at for at, (left, right) in enumerate(zip(one, other, strict=False)) if left != right), len(one))
+
+
+def test_dispatch_never_mixes_blocks_for_a_shared_beginning() -> None:
+    plan = plan_of(*(f"the very same document, question {number}" for number in range(8)), per_block=4)
+    order = dispatch_order(plan.trials, Traits(shares_prefixes=True), 3)
+    assert [plan.trials[index].block for index in order] == [0] * 4 + [1] * 4
+
+
+def test_positions_do_not_depend_on_the_order_of_calls(store: Store) -> None:
+    model = ScriptedModel()
+    run(store, PLAN, model, jobs=1)
+    assert model.calls == [f"question {index}" for index in dispatch_order(PLAN.trials, Traits(), 11)]
+    assert [one.completion.text for one in last_results(store)] == [f"QUESTION {number}" for number in range(12)]
+
+
+# ------------------------------------------------------------------------------------------------ concurrency
+
+
+def test_every_trial_is_asked_once_and_never_again(store: Store) -> None:
+    model = ScriptedModel()
+    assert run(store, PLAN, model) == Summary(done=12, failed=0, missing=0, reused=0, lost=0)
+    assert run(store, PLAN, model) == Summary(done=12, failed=0, missing=0, reused=12, lost=0)
+    assert Counter(model.calls) == Counter(f"question {number}" for number in range(12))
+    assert attempts(store) == [("ok", None)] * 12
+
+
+@pytest.mark.parametrize(("jobs", "most", "expected"), [(1, None, 1), (3, None, 3), (8, 2, 2), (2, 8, 2)])
+def test_calls_at_a_time_are_bounded(store: Store, jobs: int, most: int | None, expected: int) -> None:
+    model = ScriptedModel(traits=Traits(max_concurrency=most), pause=lambda: asyncio.sleep(0.005))
+    run(store, PLAN, model, jobs=jobs)
+    assert model.most_at_once == expected
+
+
+def test_models_run_side_by_side(store: Store) -> None:
+    """Each model's first call waits for the other's: one after the other would never end."""
+    both = threading.Barrier(2)
+    met: list[bool] = []
+
+    async def meet() -> None:
+        if len(met) < 2:
+            await asyncio.to_thread(both.wait, 10)
+            met.append(True)
+
+    models = [ScriptedModel(name, traits=Traits(max_concurrency=1), pause=meet) for name in ("a/a", "b/b")]
+    assert run(store, PLAN, *models).done == 24
+
+
+def test_one_request_at_several_positions_is_sent_once(store: Store) -> None:
+    model, same = ScriptedModel("fake/one"), ScriptedModel("fake/alias")
+    same.identity = model.identity
+    seen: list[Progress] = []
+    summary = run(store, plan_of("a", "b", "a"), model, same, on_progress=seen.append)
+    assert summary == Summary(done=6, failed=0, missing=0, reused=0, lost=0)
+    assert sorted(model.calls + same.calls) == ["a", "b"]
+    assert (seen[-1].done, seen[-1].total) == (6, 6)
+
+
+def test_only_the_blocks_asked_for(store: Store) -> None:
+    model = ScriptedModel()
+    assert run(store, PLAN, model, blocks={1}) == Summary(4, 0, 0, 0, 0)
+    assert sorted(model.calls) == [f"question {number}" for number in (4, 5, 6, 7)]
+    assert run(store, PLAN, model, blocks=range(3)) == Summary(12, 0, 0, 4, 0)
+    assert len(model.calls) == 12
+    assert len(store.runs()) == 1
+
+
+def test_progress_tells_the_truth(store: Store) -> None:
+    model = ScriptedModel(script=lambda question, _: RequestRejected("no") if question == "question 3" else None)
+    run(store, PLAN, model, blocks={1})
+    seen: list[Progress] = []
+    run(store, PLAN, model, on_progress=seen.append)
+    assert {one.total for one in seen} == {12}
+    assert {one.reused for one in seen} == {4}
+    assert (seen[0].done, seen[-1].done, seen[-1].failed, seen[-1].in_flight) == (4, 11, 1, 0)
+    assert max(one.in_flight for one in seen) == 4
+    assert [one.done for one in seen] == sorted(one.done for one in seen)
+    assert not any(one.stopping for one in seen)
+    del seen[:]
+    run(store, PLAN, model, on_progress=seen.append)
+    assert [(one.done, one.failed, one.reused) for one in seen] == [(11, 1, 11)]  # nothing to do is told as well
+
+
+def test_no_calls_at_a_time_is_refused(store: Store) -> None:
+    with pytest.raises(UsageError, match="0 calls"):
+        run(store, PLAN, ScriptedModel(), jobs=0)
+
+
+# ----------------------------------------------------------------------------------------------------- errors
+
+
+def test_transient_failures_are_tried_three_times_with_growing_waits(store: Store) -> None:
+    waits = Waits()
+    model = ScriptedModel(script=lambda question, call: Transient("broke") if question == "a" and call < 3 else None)
+    assert run(store, plan_of("a"), model, sleep=waits) == Summary(1, 0, 0, 0, 0)
+    assert attempts(store) == [("error", "transient")] * 2 + [("ok", None)]
+    assert waits.seconds == [1.0, 2.0]
+
+
+def test_a_server_may_say_how_long_to_wait_but_not_any_length(store: Store) -> None:
+    waits = Waits()
+    script = {"a": RateLimited("wait", retry_after=7.5), "b": RateLimited("wait", retry_after=3600)}
+    model = ScriptedModel(script=lambda question, call: script[question] if call == 1 else None)
+    assert run(store, plan_of("a", "b"), model, sleep=waits) == Summary(1, 1, 0, 0, 0)
+    assert waits.seconds == [7.5]
+
+
+def test_a_later_run_repeats_what_failed_for_a_time_and_keeps_what_was_answered(store: Store) -> None:
+    ill = ScriptedModel(script=lambda question, _: None if question == "question 5" else Transient("down"))
+    assert run(store, PLAN, ill) == Summary(1, 11, 0, 0, 0)
+    assert len(ill.calls) == 1 + 3 * 11
+    assert [one.completion is None for one in last_results(store)].count(True) == 11
+    healthy = ScriptedModel()
+    assert run(store, PLAN, healthy) == Summary(12, 0, 0, 1, 0)
+    assert "question 5" not in healthy.calls
+    assert len(healthy.calls) == 11
+    assert len(store.runs()) == 1
+
+
+def test_a_rejected_request_is_asked_again_only_on_demand(store: Store) -> None:
+    picky = ScriptedModel(script=lambda question, _: RequestRejected("no") if question == "question 5" else None)
+    assert run(store, PLAN, picky) == Summary(11, 1, 0, 0, 0)
+    assert run(store, PLAN, picky) == Summary(11, 1, 0, 11, 0)
+    assert picky.calls.count("question 5") == 1
+    assert run(store, PLAN, ScriptedModel(), retry_errors=True) == Summary(12, 0, 0, 11, 0)
+    assert len(store.runs()) == 1
+
+
+def test_a_failure_of_one_trial_does_not_stop_the_others(store: Store) -> None:
+    model = ScriptedModel(script=lambda question, _: ModelError("crashed") if question == "question 5" else None)
+    assert run(store, PLAN, model) == Summary(11, 1, 0, 0, 0)
+    assert model.calls.count("question 5") == 1
+
+
+@pytest.mark.parametrize("error", [AccessDenied("no money"), ZeroDivisionError("a bug")])
+def test_no_access_and_bugs_stop_the_run_and_keep_what_was_in_flight(store: Store, error: Exception) -> None:
+    first = dispatch_order(PLAN.trials, Traits(), 11)[0]
+    model = ScriptedModel(script=lambda question, _: error if question == f"question {first}" else None)
+    with pytest.raises(type(error)) as caught:
+        run(store, PLAN, model, jobs=4)
+    assert caught.value is error
+    statuses = Counter(status for status, _ in attempts(store))
+    assert statuses["error"] == 1
+    assert 1 <= statuses["ok"] < 11
+    assert set(statuses) == {"ok", "error"}
+    assert run(store, PLAN, ScriptedModel()).done == 12
+
+
+def test_a_call_that_takes_too_long_is_given_up_and_tried_again(store: Store) -> None:
+    async def hang() -> None:
+        await asyncio.sleep(60)
+
+    assert run(store, plan_of("a"), ScriptedModel(pause=hang), timeout_s=0.01) == Summary(0, 1, 0, 0, 0)
+    assert attempts(store) == [("error", "transient")] * 3
+    assert "no answer within 0.01 seconds" in last_results(store)[0].error_text
+
+
+def test_a_time_limit_of_the_models_own_is_a_bug(store: Store) -> None:
+    with pytest.raises(TimeoutError):
+        run(store, plan_of("a"), ScriptedModel(script=lambda *_: TimeoutError()), timeout_s=5)
+    assert attempts(store) == [("error", "bug")]
+
+
+def test_a_store_that_fails_stops_the_run_and_keeps_what_it_has(store: Store) -> None:
+    """The disk fills up after the first calls; several writes then wait for one commit."""
+
+    async def fill_the_disk() -> None:
+        await asyncio.sleep(0.002)
+        if len(model.calls) > 4:
+            pages = store._connection.execute("pragma page_count").fetchone()[0]
+            store._connection.execute(f"pragma max_page_count = {pages}")
+
+    model = ScriptedModel(pause=fill_the_disk)
+    answer = model.complete
+
+    async def long_answer(request: Request) -> Completion:
+        return replace(await answer(request), text=random.Random(len(model.calls)).randbytes(40_000).hex())
+
+    model.complete = long_answer  # type: ignore[method-assign]
+    with pytest.raises(UserError, match="disk is full"):
+        run(store, PLAN, model)
+    statuses = Counter(status for status, _ in attempts(store))
+    assert set(statuses) == {"ok", "lost"}
+    assert sum(one.completion is not None for one in last_results(store)) == statuses["ok"]
+    assert len(model.calls) < 12
+
+
+def test_writes_that_wait_together_share_a_commit_and_fail_alone(store: Store) -> None:
+    begun = store.begin_run(PLAN, [ScriptedModel()])
+    statements: list[str] = []
+    store._connection.set_trace_callback(statements.append)
+
+    async def write() -> list[Any]:
+        writer = Writer(store)
+        claims = [writer.do(partial(store.claim, begun, trial)) for trial in begun.trial_ids[:3]]
+        unknown = writer.do(partial(store.claim, begun, "no such trial"))
+        try:
+            return await asyncio.gather(*claims, unknown, return_exceptions=True)
+        finally:
+            writer.close()
+
+    *claimed, error = asyncio.run(write())
+    assert claimed == [1, 2, 3]
+    assert isinstance(error, sqlite3.IntegrityError)
+    assert [statement.casefold() for statement in statements].count("commit") == 1
+    assert attempts(store) == [("started", None)] * 3
+
+
+# ------------------------------------------------------------------------------------------------------ windows
+
+
+def test_what_cannot_fit_is_refused_before_anything_is_sent(store: Store) -> None:
+    plan = plan_of("a short one", "one two three four five six seven eight nine ten", "another short one")
+    small, large = ScriptedModel(traits=Traits(window=17)), ScriptedModel("fake/large", traits=Traits(window=18))
+    with pytest.raises(ContextTooLong, match=r"window of 17 tokens; the longest prompt has 10 .* may have 8"):
+        run(store, plan, large, small)
+    assert small.calls == large.calls == []
+    assert attempts(store) == []
+    assert run(store, plan, large).done == 3
+
+
+def test_only_a_few_of_the_longest_that_are_still_to_be_sent_are_counted(store: Store) -> None:
+    plan = plan_of(*("word " * number for number in range(1, 9)), per_block=4)
+    model = ScriptedModel(traits=Traits(window=100))
+    run(store, plan, model, blocks={0})
+    assert sorted(map(len, model.counted)) == [10, 15, 20]
+    run(store, plan, model)
+    assert sorted(map(len, model.counted))[3:] == [30, 35, 40]
+
+
+# ------------------------------------------------------------------------------------------------------ Ctrl-C
+
+
+def test_the_first_interrupt_drains_and_the_handler_is_put_back(store: Store) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    seen: list[Progress] = []
+    interrupted: list[bool] = []
+
+    async def interrupt_at_the_third() -> None:
+        await asyncio.sleep(0)
+        if len(model.calls) == 3 and not interrupted:
+            interrupted.append(True)
+            signal.raise_signal(signal.SIGINT)
+            await asyncio.sleep(0.01)
+
+    model = ScriptedModel(pause=interrupt_at_the_third)
+    with pytest.raises(Interrupted, match=r"of 12 trials are answered") as caught:
+        run(store, PLAN, model, jobs=3, on_progress=seen.append)
+    assert caught.value.exit_code == 130
+    assert signal.getsignal(signal.SIGINT) == before
+    summary = caught.value.summary
+    assert 3 <= summary.done == len(model.calls) < 12
+    assert summary.missing == 12 - summary.done
+    assert summary.lost == 0
+    assert any(one.stopping for one in seen)
+    assert not model.closed
+    assert run(store, PLAN, model) == Summary(12, 0, 0, summary.done, 0)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_interrupt_while_prompts_are_counted_sends_nothing(store: Store, times: int) -> None:
+    class SlowToCount(ScriptedModel):
+        async def count_prompt_tokens(self, request: Request) -> int | None:
+            for _ in range(times):
+                signal.raise_signal(signal.SIGINT)
+            await asyncio.sleep(0.01 if times == 1 else 60)
+            return await super().count_prompt_tokens(request)
+
+    model = SlowToCount(traits=Traits(window=100))
+    with pytest.raises(Interrupted):
+        run(store, PLAN, model)
+    assert len(model.counted) == 2 - times
+    assert model.calls == []
+    assert model.closed == (times == 2)
+
+
+def test_an_interrupt_ends_the_wait_before_another_attempt(store: Store) -> None:
+    async def interrupted_sleep(_seconds: float) -> None:
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.sleep(60)
+
+    model = ScriptedModel(script=lambda *_: Transient("down"))
+    with pytest.raises(Interrupted):
+        run(store, PLAN, model, jobs=1, sleep=interrupted_sleep)
+    assert len(model.calls) == 1
+
+
+def test_outside_the_main_thread_signals_are_left_alone(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    summaries: list[Summary] = []
+
+    def in_a_thread() -> None:
+        with Store.open(tmp_path / "thread.db") as store:
+            summaries.append(run(store, PLAN, ScriptedModel()))
+
+    thread = threading.Thread(target=in_a_thread)
+    thread.start()
+    thread.join(30)
+    assert summaries == [Summary(12, 0, 0, 0, 0)]
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_being_cancelled_from_outside_leaves_no_attempt_open(store: Store) -> None:
+    async def hang() -> None:
+        await asyncio.sleep(60)
+
+    model = ScriptedModel(pause=hang)
+
+    async def cancelled() -> None:
+        begun = store.begin_run(PLAN, [model])
+        task = asyncio.create_task(run_plan(store, begun, PLAN, [model]))
+        while model.at_once < 4:  # noqa: ASYNC110 - a poll that ends as soon as the calls are in flight
+            await asyncio.sleep(0.001)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(asyncio.wait_for(cancelled(), 10))
+    assert attempts(store) == [("lost", None)] * 4
+    assert model.closed
