@@ -1,0 +1,1 @@
+"""What a person types and sees: commands, tables, pictures. No algorithm lives here."""

@@ -1,0 +1,108 @@
+"""Options and bricks that several commands share, so that one name means one thing everywhere."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from tokenizer.errors import UsageError
+
+if TYPE_CHECKING:
+    from tokenizer import Tokenizer
+
+Encode = Callable[["Tokenizer", bytes], list[int]]
+
+
+class OrderedGroup(click.Group):
+    """A group whose help lists the commands in the order in which they were written."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - Click's signature
+        """The names, first written first."""
+        return list(self.commands)
+
+
+tokenizer_option = click.option(
+    "-t",
+    "--tokenizer",
+    metavar="NAME|FILE",
+    help="small, gpt2, cl100k, o200k, or a file.  "
+    "[default: NEEDLEPOINT_TOKENIZER, else cl100k if it is there, else small]",
+)
+
+tokenizers_option = click.option(
+    "-t",
+    "--tokenizer",
+    "tokenizers",
+    metavar="NAME|FILE",
+    multiple=True,
+    help="small, gpt2, cl100k, o200k, or a file; may be repeated.  "
+    "[default: NEEDLEPOINT_TOKENIZER, else cl100k if it is there, else small]",
+)
+
+
+def encoding_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add `--allow-special` and `--special-as-text`; the command gets them as one keyword `encode: Encode`."""
+
+    @functools.wraps(command)
+    def run(*, allow_special: bool, special_as_text: bool, **rest: Any) -> None:
+        if allow_special and special_as_text:
+            raise UsageError(
+                "--allow-special and --special-as-text exclude each other", hint="give the one that you mean"
+            )
+
+        def encode(tokenizer: "Tokenizer", data: bytes) -> list[int]:
+            allowed: Literal["all"] | tuple[()] = "all" if allow_special else ()
+            return tokenizer.encode(data, allowed_special=allowed, special_as_text=special_as_text)
+
+        command(encode=encode, **rest)
+
+    allow = click.option("--allow-special", is_flag=True, help="Let special tokens in the text become their own ids.")
+    as_text = click.option("--special-as-text", is_flag=True, help="Treat special tokens in the text as ordinary text.")
+    return allow(as_text(run))
+
+
+model_option = click.option(
+    "-m",
+    "--model",
+    "models",
+    multiple=True,
+    metavar="MODEL",
+    envvar="NEEDLEPOINT_MODEL",
+    show_envvar=True,
+    help="local/NAME, local/FILE.gguf or sim/NAME; may be repeated.",
+)
+
+store_option = click.option(
+    "-d",
+    "--store",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    envvar="NEEDLEPOINT_STORE",
+    show_envvar=True,
+    help="Where runs are kept.  [default: runs.db in needlepoint's own data directory]",
+)
+
+seed_option = click.option(
+    "--seed",
+    type=int,
+    default=1,
+    show_default=True,
+    metavar="N",
+    envvar="NEEDLEPOINT_SEED",
+    show_envvar=True,
+    help="The same seed makes the same prompts, on any machine.",
+)
+
+jobs_option = click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    metavar="N",
+    envvar="NEEDLEPOINT_JOBS",
+    show_envvar=True,
+    help="Calls in flight at once, for each model.",
+)

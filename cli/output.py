@@ -1,0 +1,327 @@
+"""How results leave the tool: a table for people, tab-separated rows for a pipe, JSON, JSON Lines or CSV for programs.
+
+Results go to stdout or to a file, everything else to stderr. Machine forms hold the same keys in the same order:
+snake_case with the unit in the name, rates from 0 to 1, null for what is unknown.
+"""
+
+import functools
+import json
+import math
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TextIO, TypeVar
+
+import click
+
+from cli.progress import say
+from cli.visible import visible as visible  # noqa: PLC0414 - part of this module's face
+from tokenizer.errors import UsageError, UserError
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+Format = Literal["json", "jsonl", "csv"]
+FORMATS: tuple[Format, ...] = ("json", "jsonl", "csv")
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: `key` names it for programs, `title` for people.
+
+    For people only, `show` words a value and `absent` stands for none; `show` never gets None.
+    """
+
+    key: str
+    title: str
+    align: Literal["left", "right"] = "left"
+    show: Callable[[Any], str] | None = None
+    absent: str = "-"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows to be shown. Of each row the columns' keys are used, and an absent key is unknown.
+
+    `command` is the command's name ("tok count"), `notes` are sentences for people under the table. `name` tells
+    several tables of one command apart in the machine forms; without it the title does, in snake_case.
+    """
+
+    command: str
+    columns: Sequence[Column]
+    rows: Sequence[Mapping[str, Any]]
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    title: str | None = None
+    notes: Sequence[str] = ()
+    name: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The name in the machine forms: "Given when asked" -> "given_when_asked"."""
+        return self.name or re.sub(r"\W+", "_", (self.title or self.command).lower()).strip("_")
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """What the user asked for: a machine form or None for people, and a file or None for stdout."""
+
+    format: Format | None = None
+    path: Path | None = None
+
+
+def format_options(
+    command: Callable[Parameters, Result],
+) -> Callable[..., Result]:
+    """Add `--json`, `--jsonl` and `--csv` to a command, which gets them as one keyword `output: OutputOptions`."""
+    return _with_options(command, with_path=False)
+
+
+def output_options(
+    command: Callable[Parameters, Result],
+) -> Callable[..., Result]:
+    """Add `--json`, `--jsonl`, `--csv` and `-o FILE`; the command gets one keyword `output: OutputOptions`."""
+    return _with_options(command, with_path=True)
+
+
+def _with_options(command: Callable[..., Result], *, with_path: bool) -> Callable[..., Result]:
+    @functools.wraps(command)
+    def run(*, as_json: bool, as_jsonl: bool, as_csv: bool, output_path: Path | None = None, **rest: Any) -> Result:
+        asked = [name for name, given in zip(FORMATS, (as_json, as_jsonl, as_csv), strict=True) if given]
+        return command(output=_chosen(asked, output_path), **rest)
+
+    options = [
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
+        click.option("--jsonl", "as_jsonl", is_flag=True, help="Print one JSON object a line."),
+        click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header."),
+    ]
+    if with_path:
+        options.append(
+            click.option(
+                "-o",
+                "--output",
+                "output_path",
+                type=click.Path(path_type=Path, dir_okay=False),
+                metavar="FILE",
+                help="Write to FILE instead; .json, .jsonl or .csv says in which form.",
+            )
+        )
+    decorated: Callable[..., Result] = run
+    for option in reversed(options):
+        decorated = option(decorated)
+    return decorated
+
+
+def _chosen(asked: Sequence[Format], path: Path | None) -> OutputOptions:
+    if len(asked) > 1:
+        raise UsageError(
+            f"--{asked[0]} and --{asked[1]} cannot both be had", hint="give one of --json, --jsonl and --csv"
+        )
+    if asked or path is None:
+        return OutputOptions(asked[0] if asked else None, path)
+    for form in FORMATS:
+        if path.suffix.lower() == f".{form}":
+            return OutputOptions(form, path)
+    raise UsageError(
+        f"the name {path} does not say in which form to write",
+        hint="let it end in .json, .jsonl or .csv, or add --json, --jsonl or --csv",
+    )
+
+
+def emit(tables: Table | Sequence[Table], output: OutputOptions, *, human: Callable[[], None] | None = None) -> None:
+    """Print or write what a command found, in the form that was asked for.
+
+    Several tables of one command stay one output: in the machine forms each row then begins with the key `table`.
+    `human`, when given, is called in place of printing tables when no machine form is asked for.
+    """
+    tables = [tables] if isinstance(tables, Table) else list(tables)
+    if output.format is None:
+        (human or functools.partial(print_tables, tables))()
+        return
+    text = machine_text(tables, output.format)
+    if output.path is None:
+        print_exactly(visible(text) if on_terminal() else text)
+    else:
+        write_atomically(output.path, text.encode("utf-8", "backslashreplace"))
+    for table in tables:
+        for note in table.notes:
+            say(note)
+
+
+def machine_text(tables: Sequence[Table], form: Format) -> str:
+    """The rows of all tables as one JSON document, JSON Lines or CSV, with a newline at the end."""
+    rows = [_row(table, row, several=len(tables) > 1) for table in tables for row in table.rows]
+    if form == "jsonl":
+        return "".join(f"{_json(row)}\n" for row in rows)
+    if form == "csv":
+        return _csv(tables, rows)
+    meta = {key: value for table in tables for key, value in table.meta.items()}
+    schema = f"needlepoint.{tables[0].command.replace(' ', '.')}/1"
+    lines = ",\n".join(f"    {_json(row)}" for row in rows)
+    body = f"[\n{lines}\n  ]" if rows else "[]"
+    return f'{{\n  "schema": {_json(schema)},\n  "meta": {_json(meta)},\n  "rows": {body}\n}}\n'
+
+
+def _row(table: Table, row: Mapping[str, Any], *, several: bool) -> dict[str, Any]:
+    first = {"table": table.key} if several else {}
+    return first | {column.key: row.get(column.key) for column in table.columns}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold: NaN and infinities are unknown, numbers of numpy become Python's, paths text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    return str(value)
+
+
+def _csv(tables: Sequence[Table], rows: Sequence[Mapping[str, Any]]) -> str:
+    import csv
+    import io
+
+    first = ["table"] if len(tables) > 1 else []
+    keys = dict.fromkeys([*first, *(column.key for table in tables for column in table.columns)])
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(keys)
+    writer.writerows([_cell(row.get(key)) for key in keys] for row in rows)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> str:
+    """One value in CSV or between tabs: None -> "", True -> "true", (1, 2) -> "[1, 2]"."""
+    plain = _plain(value)
+    if plain is None:
+        return ""
+    return plain if isinstance(plain, str) else _json(plain)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all, and say so on stderr."""
+    existed = path.exists()
+    try:
+        _replace(path, data, mode=path.stat().st_mode if existed else 0o666 & ~_umask())
+    except OSError as err:
+        raise UserError(
+            f"cannot write {path}: {err.strerror or err}", hint="check that its directory is there, yours and not full"
+        ) from err
+    say(f"{'replaced' if existed else 'wrote'} {path}")
+
+
+def _replace(path: Path, data: bytes, mode: int) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(temporary).chmod(mode)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def on_terminal(stream: TextIO | None = None) -> bool:
+    """Whether a person reads this stream (stdout unless another is given)."""
+    return (stream or sys.stdout).isatty()
+
+
+def print_exactly(text: str) -> None:
+    """Write to stdout at once; `click.echo` would take away what looks like a terminal's codes."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def print_tables(tables: Sequence[Table]) -> None:
+    """Print for people: Rich tables on a terminal; in a pipe tab-separated rows, uncut, under a header."""
+    if on_terminal():
+        _draw(tables)
+        return
+    for number, table in enumerate(tables):
+        lines = [""] if number else []
+        if len(tables) > 1:
+            lines.append(f"# {table.title or table.key}")
+        lines.append("\t".join(column.key for column in table.columns))
+        lines += ["\t".join(escaped(_cell(row.get(column.key))) for column in table.columns) for row in table.rows]
+        print_exactly("".join(f"{line}\n" for line in lines))
+        for note in table.notes:
+            say(note)
+
+
+def _draw(tables: Sequence[Table]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console()
+    for number, table in enumerate(tables):
+        if number:
+            console.print()
+        console.print(drawn(table))
+        for note in table.notes:
+            console.print(Text(visible(note)))
+
+
+def drawn(table: Table) -> "RichTable":
+    """One table as Rich draws it, without its notes."""
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    title = Text(visible(table.title), style="bold") if table.title else None
+    shown = RichTable(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    for column in table.columns:
+        shown.add_column(Text(column.title), justify=column.align, overflow="fold")
+    for row in table.rows:
+        shown.add_row(*(Text(visible(_worded(row.get(column.key), column))) for column in table.columns))
+    return shown
+
+
+def _worded(value: Any, column: Column) -> str:
+    """A value for people: 0.12345 -> "0.123", 1234 -> "1,234", unless the column words it itself."""
+    plain = _plain(value)
+    if plain is None:
+        return column.absent
+    if column.show is not None:
+        return column.show(value)
+    if isinstance(plain, bool):
+        return "yes" if plain else "no"
+    if isinstance(plain, int | float):
+        return f"{plain:,}" if isinstance(plain, int) else f"{plain:,.3f}"
+    return _cell(plain)
+
+
+_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0))} | {
+    ord("\\"): "\\\\",
+    ord("\t"): "\\t",
+    ord("\n"): "\\n",
+    ord("\r"): "\\r",
+}
+
+
+def escaped(text: str) -> str:
+    r"""One cell between tabs: backslash, tab, line end and control characters as escapes, all else as it is.
+
+    Example: "a<TAB>b" -> "a\\tb", that is a backslash and the letter t.
+    """
+    return text.translate(_ESCAPES)

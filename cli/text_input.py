@@ -1,0 +1,81 @@
+"""Where a command's text comes from: its arguments, files, or stdin. Text may be any bytes."""
+
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import click
+
+from tokenizer.errors import UsageError, UserError
+
+Result = TypeVar("Result")
+
+
+class Source(NamedTuple):
+    """A text and the name under which it is spoken of: a file's name, "stdin" or "text"."""
+
+    name: str
+    data: bytes
+
+
+def text_input(command: Callable[..., Result]) -> Callable[..., Result]:
+    """Add `TEXT...` and `-i FILE` to a command, which gets what was read as one keyword `sources: list[Source]`."""
+
+    @functools.wraps(command)
+    def run(*, text: tuple[str, ...], files: tuple[str, ...], **rest: Any) -> Result:
+        return command(sources=read_sources(text, files), **rest)
+
+    decorated = click.option(
+        "-i",
+        "--input",
+        "files",
+        multiple=True,
+        metavar="FILE",
+        help="Read the text from FILE, - for stdin; may be repeated.",
+    )(run)
+    return click.argument("text", nargs=-1)(decorated)
+
+
+def read_sources(text: Sequence[str], files: Sequence[str]) -> list[Source]:
+    """Read what the user named. Words are joined by single spaces, as a shell's `echo` joins them.
+
+    With nothing named stdin is read; when stdin is a terminal, the command's help is shown and the command ends.
+    """
+    if text and files:
+        raise UsageError(
+            "a text and a file (-i) were given together", hint="give one of the two, or write the text to a file"
+        )
+    if text:
+        return [Source("text", " ".join(text).encode("utf-8", "surrogateescape"))]
+    if files:
+        return [Source(name, _read_stdin() if name == "-" else read_file(Path(name))) for name in files]
+    stop_if_nobody_types()
+    return [Source("stdin", _read_stdin())]
+
+
+def stop_if_nobody_types() -> None:
+    """End with the command's help when stdin, about to be read, is a terminal: never wait in silence."""
+    if sys.stdin.isatty():
+        context = click.get_current_context()
+        click.echo(context.get_help(), err=True)
+        context.exit(2)
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file; what stands in the way is told as a `UserError`."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(
+            f"there is no file {path}", hint="check the name; without -i, words are taken as the text itself"
+        ) from None
+    except IsADirectoryError:
+        raise UserError(f"{path} is a directory", hint="name the files in it, each with -i") from None
+    except OSError as err:
+        raise UserError(f"cannot read {path}: {err.strerror or err}", hint="check that you may read it") from err
+
+
+def _read_stdin() -> bytes:
+    return sys.stdin.buffer.read()

