@@ -129,3 +129,22 @@ def fewest_blocks_for_significance() -> int:
     while 2 / 2**blocks > 1 - LEVEL:
         blocks += 1
     return blocks
+
+
+def too_few_words(blocks: int) -> str:
+    """What must be said where no result could have been clear."""
+    return f"{_blocks(blocks)} cannot tell any difference from chance; {fewest_blocks_for_significance()} can."
+
+
+def interval_words(interval: Interval, blocks: int, *, scale: float, unit: str, digits: int) -> str:
+    """A difference for people, scaled into its unit.
+
+    Example: "+12 points, 95% interval +3 to +20, 10 blocks"; a single block has no interval.
+    """
+    value, low, high = (f"{scale * each:+.{digits}f}" for each in (interval.estimate, interval.low, interval.high))
+    limits = f"95% interval {low} to {high}, " if blocks > 1 else ""
+    return f"{value} {unit}, {limits}{_blocks(blocks)}"
+
+
+def _blocks(count: int) -> str:
+    return f"{count} block{'' if count == 1 else 's'}"

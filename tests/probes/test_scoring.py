@@ -37,7 +37,11 @@ def test_a_value_counts_only_when_it_stands_alone(text: str, value: str, offsets
     assert mentions(text, value) == offsets
 
 
-@given(st.integers(10, 99999), st.text(alphabet="ab .", max_size=10), st.text(alphabet="0123456789", min_size=1, max_size=5))
+@given(
+    st.integers(10, 99999),
+    st.text(alphabet="ab .", max_size=10),
+    st.text(alphabet="0123456789", min_size=1, max_size=5),
+)
 def test_a_value_inside_a_longer_number_never_counts(value: int, text: str, digits: str) -> None:
     assert mentions(f"{text} {value}{digits}", str(value)) == []
     assert mentions(f"{text} {digits}{value}", str(value)) == []

@@ -61,7 +61,9 @@ def test_the_guesser_gives_the_last_value_whatever_is_asked() -> None:
 
 
 def test_probabilities_of_values_sum_to_one_and_favour_the_right_one() -> None:
-    text = " ".join(f"The quota for Name{letter} is {value}." for letter, value in zip("abc", (11, 22, 33), strict=True))
+    text = " ".join(
+        f"The quota for Name{letter} is {value}." for letter, value in zip("abc", (11, 22, 33), strict=True)
+    )
     messages = (Message("user", text), Message("assistant", "The quota for Namea is"))
     model = simulated_model("sim/u-shape")
     probabilities = {}
@@ -101,7 +103,8 @@ def test_latency_is_no_part_of_the_identity_and_rates_are() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["sim/nobody", "sim/u-shape?edge=2", "sim/u-shape?edge=x", "sim/perfect?edge=0.5", "sim/perfect?latency_ms=-1"]
+    "name",
+    ["sim/nobody", "sim/u-shape?edge=2", "sim/u-shape?edge=x", "sim/perfect?edge=0.5", "sim/perfect?latency_ms=-1"],
 )
 def test_nonsense_is_refused(name: str) -> None:
     with pytest.raises(UsageError) as caught:

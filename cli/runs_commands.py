@@ -1,0 +1,81 @@
+"""`needlepoint runs`: what was run, and its tables again, without calling any model."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.options import OrderedGroup, store_option
+from cli.output import Column, OutputOptions, Table, emit, output_options
+
+
+@click.group(cls=OrderedGroup)
+def runs() -> None:
+    """See what was run so far, and its results again.
+
+    \b
+    needlepoint runs list
+    needlepoint runs show latest
+    needlepoint runs show latest --json
+    """
+
+
+@runs.command("list")
+@store_option
+@output_options
+def list_runs(store: Path | None, output: OutputOptions) -> None:
+    """List the runs in the store, newest first.
+
+    \b
+    needlepoint runs list
+    needlepoint runs list -d project.db --json
+    """
+    with _open(store) as opened:
+        rows = [
+            {
+                "run": row.id,
+                "probe": row.probe,
+                "models": ", ".join(row.models),
+                "created_utc": row.created_utc,
+                "trials": row.trials,
+                "answered": row.answered,
+                "failed": row.failed,
+                "lost": row.lost,
+            }
+            for row in opened.runs()
+        ]
+    titles = ("run", "probe", "models", "created_utc", "trials", "answered", "failed", "lost")
+    right = {"trials", "answered", "failed", "lost"}
+    columns = [Column(key, key.replace("_utc", " (UTC)"), align="right" if key in right else "left") for key in titles]
+    notes = [] if rows else ["No run yet; try: needlepoint probe needle -m sim/u-shape -n 20"]
+    emit(Table("runs list", columns, rows, title="Runs", notes=notes), output)
+
+
+@runs.command("show")
+@click.argument("run", default="latest")
+@store_option
+@output_options
+def show_run(run: str, store: Path | None, output: OutputOptions) -> None:
+    """Show the tables of a run again: `latest`, or the beginning of its id.
+
+    \b
+    needlepoint runs show
+    needlepoint runs show latest --json
+    needlepoint runs show 2026 -d project.db
+    """
+    from cli.experiment_runs import plan_again
+    from cli.experiment_tables import emit_experiment
+
+    with _open(store) as opened:
+        found = opened.find_run(run)
+        meta = {"run": found.id, **found.spec}
+        # A needle is scored from the answer alone, which also works where a haystack of the user's own has gone.
+        plan = plan_again(found.probe, found.spec) if found.probe == "placement" else None
+        emit_experiment("runs show", found.probe, opened.results(found.id, plan), meta, output)
+
+
+def _open(path: Path | None) -> Any:
+    from cli.experiment_runs import default_store
+    from probes.store import Store
+
+    return Store.open(path or default_store())

@@ -1,0 +1,179 @@
+"""What the tables of the probes look like: every figure for programs, a few readable columns for people."""
+
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
+from typing import Any
+
+from cli.output import Column, OutputOptions, Table, emit, on_terminal, print_tables
+
+Row = Mapping[str, Any]
+
+
+def percent(rate: float | None) -> str:
+    """A rate for people: 0.275 -> "28%", None -> "?"."""
+    return "?" if rate is None else f"{100 * rate:.0f}%"
+
+
+def counted(row: Row, prefix: str) -> str:
+    """A rate with its counts and interval: "9/33  27%  [15-44]"; "-" where nothing was counted."""
+    if not row[f"{prefix}_n"]:
+        return "-"
+    low, high = (round(100 * row[f"{prefix}_{end}"]) for end in ("low", "high"))
+    return f"{row[f'{prefix}_given']}/{row[f'{prefix}_n']}  {percent(row[f'{prefix}_rate'])}  [{low}-{high}]"
+
+
+def signed(row: Row, key: str, *, digits: int = 2) -> str:
+    """A value with its interval: "+0.42  [+0.10, +0.71]"; "?" where it is unknown, open ends as they are."""
+    value, low, high = row[key], row["low"], row["high"]
+    if value is None:
+        return "?"
+    if not isfinite(high):  # one block has no interval
+        return f"{value:+.{digits}f}"
+    return f"{value:+.{digits}f}  [{low:+.{digits}f}, {high:+.{digits}f}]"
+
+
+def machine_table(command: str, name: str, rows: Sequence[Row], *, title: str, meta: Row | None = None) -> Table:
+    """Rows as they are, each key a column."""
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    return Table(command, [Column(key, key) for key in keys], rows, meta=meta or {}, title=title, name=name)
+
+
+def people_table(
+    command: str,
+    title: str,
+    rows: Sequence[Row],
+    columns: Sequence[tuple[str, Callable[[Row], str]]],
+    *,
+    notes: Sequence[str] = (),
+) -> Table:
+    """Rows in words: each column has a title and says how a row reads in it. The first column is the row's name."""
+    worded = [{title: show(row) for title, show in columns} for row in rows]
+    aligned = [
+        Column(title, title, align="left" if number == 0 else "right", show=str)
+        for number, (title, _) in enumerate(columns)
+    ]
+    return Table(command, aligned, worded, title=title, notes=notes)
+
+
+def emit_both(machine: Sequence[Table], people: Sequence[Table], output: OutputOptions) -> None:
+    """Show people's tables on a terminal, and the whole rows everywhere else."""
+    emit(machine, output, human=lambda: print_tables(people if on_terminal() else machine))
+
+
+def needle_position_table(command: str, title: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> Table:
+    """Given when asked and when not, by position."""
+    return people_table(
+        command,
+        title,
+        rows,
+        [
+            ("position", lambda row: f"{row['position']} of 5"),
+            ("depth", lambda row: percent(row["depth"])),
+            ("given when asked", lambda row: counted(row, "asked")),
+            ("given when not asked", lambda row: counted(row, "not_asked")),
+            ("refused", lambda row: str(row["refusal"])),
+            ("cut short", lambda row: str(row["truncated"])),
+            ("errors", lambda row: str(row["error"])),
+        ],
+        notes=notes,
+    )
+
+
+def needle_confusion_table(command: str, title: str, rows: Sequence[Row]) -> Table:
+    """Asked against answered."""
+    kinds = (("several", "several"), ("no_value", "other"), ("abstained", "says absent"), ("truncated", "cut short"))
+    return people_table(
+        command,
+        title,
+        rows,
+        [
+            ("asked for", lambda row: str(row["asked"])),
+            *((f"gave {position}", _number(f"given_{position}")) for position in range(1, 6)),
+            *((name, _number(key)) for key, name in kinds),
+            ("errors", _number("error")),
+            ("n", _number("n")),
+        ],
+    )
+
+
+def needle_order_tables(command: str, setting: str, rows: Sequence[Row]) -> list[Table]:
+    """The same cells twice: depths side by side for each order, and orders side by side for each depth."""
+    orders, depths = (sorted({row[key] for row in rows}) for key in ("order", "depth"))
+    cells = {(row["order"], row["depth"]): row for row in rows}
+
+    def cell(order: int, depth: float) -> str:
+        return counted(cells[order, depth], "asked") if (order, depth) in cells else "."
+
+    by_depth = people_table(
+        command,
+        f"By depth, order among the needles held{setting}",
+        [{"order": order} for order in orders],
+        [
+            ("order", lambda row: f"{row['order']} of 5"),
+            *((f"at {percent(depth)}", lambda row, depth=depth: cell(row["order"], depth)) for depth in depths),
+        ],
+    )
+    by_order = people_table(
+        command,
+        f"By order among the needles, depth held{setting}",
+        [{"depth": depth} for depth in depths],
+        [
+            ("depth", lambda row: percent(row["depth"])),
+            *((f"needle {order}", lambda row, order=order: cell(order, row["depth"])) for order in orders),
+        ],
+    )
+    return [by_depth, by_order]
+
+
+def placement_arm_table(command: str, title: str, rows: Sequence[Row]) -> Table:
+    """Margin and coverage by arm."""
+    return people_table(
+        command,
+        title,
+        rows,
+        [
+            ("arm", lambda row: row["arm"]),
+            ("margin (nats)", lambda row: _with_interval(row, "margin", "nats")),
+            ("blocks", _number("margin_blocks")),
+            ("coverage", lambda row: _with_interval(row, "coverage", "rate")),
+            ("answers", _number("coverage_blocks")),
+            ("mis-bound", lambda row: percent(row["misbound_rate"])),
+            ("copied", lambda row: percent(row["copied_rate"])),
+            ("repeated", lambda row: percent(row["repeated_rate"])),
+            ("refused", _number("refusal")),
+            ("cut short", _number("truncated")),
+            ("errors", _number("error")),
+        ],
+    )
+
+
+def placement_contrast_table(command: str, title: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> Table:
+    """The declared contrasts."""
+    return people_table(
+        command,
+        title,
+        rows,
+        [
+            ("contrast", lambda row: f"{row['arm']} less {row['control']}"),
+            ("of", lambda row: "margin (nats)" if row["outcome"] == "margin_nats" else "coverage"),
+            ("difference", lambda row: signed(row, "difference")),
+            ("p (Holm)", lambda row: f"{row['p_holm']:.3f}"),
+            ("blocks", _number("blocks")),
+            ("detectable", lambda row: "?" if row["detectable"] is None else f"{row['detectable']:.2f}"),
+        ],
+        notes=notes,
+    )
+
+
+def _number(key: str) -> Callable[[Row], str]:
+    return lambda row: f"{row[key]:,}"
+
+
+def _with_interval(row: Row, prefix: str, unit: str) -> str:
+    value = row[f"{prefix}_{unit}"]
+    if value is None:
+        return "-"
+    low, high = row[f"{prefix}_low"], row[f"{prefix}_high"]
+    if unit == "rate":
+        return percent(value) + (f"  [{100 * low:.0f}-{100 * high:.0f}]" if isfinite(high) else "")
+    return f"{value:.2f}" + (f"  [{low:.2f}, {high:.2f}]" if isfinite(high) else "")

@@ -1,0 +1,97 @@
+"""Experiment files: TOML that says which probes to run on which models, with every key checked before anything runs.
+
+models = ["local/smollm2-135m"]
+seed = 1
+
+[[experiment]]
+probe = "needle"
+blocks = 10
+lengths = [500, 1000]
+"""
+
+import difflib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from probes.experiments.needle import NeedleOptions
+from probes.experiments.placement import PlacementOptions
+from tokenizer.errors import UsageError
+
+Options = TypeVar("Options", bound=BaseModel)
+ExperimentOptions = NeedleOptions | PlacementOptions
+OPTIONS: dict[str, type[NeedleOptions] | type[PlacementOptions]] = {
+    "needle": NeedleOptions,
+    "placement": PlacementOptions,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentFile:
+    """A whole experiment file, checked: each experiment is the name of its probe and its options."""
+
+    models: tuple[str, ...]
+    store: Path | None
+    experiments: tuple[tuple[str, ExperimentOptions], ...]
+
+
+def read_experiment_file(path: Path) -> ExperimentFile:
+    """Read and check an experiment file; paths in it are relative to it.
+
+    Raises:
+        UsageError: not TOML, an unknown key (with the nearest known one), or a value out of its range.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise UsageError(f"{path} is not TOML: {err}", hint="see samples/needle.toml for the shape") from err
+    _refuse_unknown(raw, {"models", "seed", "store", "experiment"}, str(path))
+    models, store, entries = raw.get("models", []), raw.get("store"), raw.get("experiment")
+    if not isinstance(models, list) or not all(isinstance(name, str) for name in models):
+        raise UsageError(f"{path}: models is not a list of names", hint='models = ["local/smollm2-135m"]')
+    if store is not None and not isinstance(store, str):
+        raise UsageError(f"{path}: store is not a path", hint='store = "runs.db"')
+    if not isinstance(entries, list) or not entries:
+        raise UsageError(f"{path} asks for nothing", hint='add a table [[experiment]] with probe = "needle"')
+    experiments = tuple(
+        _read_entry(entry, raw.get("seed", 1), path.parent, f"{path}, experiment {number}")
+        for number, entry in enumerate(entries, 1)
+    )
+    return ExperimentFile(tuple(models), path.parent / store if store else None, experiments)
+
+
+def _read_entry(entry: Any, seed: Any, folder: Path, where: str) -> tuple[str, ExperimentOptions]:
+    probe = entry.get("probe") if isinstance(entry, dict) else None
+    if probe not in OPTIONS:
+        raise UsageError(f"{where}: probe = {probe!r}", hint=f"the probes are {', '.join(OPTIONS)}")
+    values = {"seed": seed, **{key: value for key, value in entry.items() if key != "probe"}}
+    _refuse_unknown(values, set(OPTIONS[probe].model_fields), where)
+    if isinstance(values.get("haystack"), list):
+        values["haystack"] = [folder / str(each) for each in values["haystack"]]
+    return probe, checked(OPTIONS[probe], values, where=where)
+
+
+def checked(kind: type[Options], values: dict[str, Any], *, where: str) -> Options:
+    """Make options from values, or say in one line which value cannot be and why.
+
+    Raises:
+        UsageError: for the first value that cannot be.
+    """
+    try:
+        return kind(**values)
+    except ValidationError as err:
+        first = err.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        raise UsageError(f"{where}: {place}: {message}", hint="`--help` of the probe lists what it takes") from err
+
+
+def _refuse_unknown(values: dict[str, Any], known: set[str], where: str) -> None:
+    for key in values:
+        if key not in known:
+            nearest = difflib.get_close_matches(key, sorted(known), n=1)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else f"known are {', '.join(sorted(known))}"
+            raise UsageError(f"{where}: unknown key {key!r}", hint=hint)

@@ -1,0 +1,1 @@
+"""The experiments: how each is planned, and what its results say."""

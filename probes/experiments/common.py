@@ -1,0 +1,30 @@
+"""What the experiments share: the ruler, and the check that an answer stands nowhere but where it was planted."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from probes.statements import Statement
+from tokenizer.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Ruler:
+    """The tokenizer by which lengths are planned: its name for the record, and how it counts."""
+
+    name: str
+    count: Callable[[str], int]
+
+
+def ensure_absent(text: str, statements: Sequence[Statement]) -> None:
+    """Raise where the text already holds a name or a value that is about to be planted in it.
+
+    Raises:
+        UserError: naming the word, which can only happen in a user's own text.
+    """
+    for statement in statements:
+        for word in (statement.name, statement.value):
+            if word in text:
+                raise UserError(
+                    f"the haystack already holds {word!r}, which was to be planted",
+                    hint="choose other needles with another --seed, or take the word out of the text",
+                )

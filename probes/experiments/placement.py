@@ -1,0 +1,125 @@
+"""Instruction placement: the same instruction before a document, after it, or at both ends, each with its control.
+
+Ten facts stand in every document, one in each tenth of it. Generated answers tell which facts a summary keeps. For
+models that give log-probabilities, the margin of each fact tells how available it is: the same stem is put in the
+model's mouth in every arm, and the right value is compared with the values of the other facts.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from probes.experiments.common import Ruler, ensure_absent
+from probes.haystack import generated_haystack, place
+from probes.models.base import Message, Request
+from probes.plan import Plan, PlannedTrial
+from probes.statements import Statement, draw_statements
+
+FACTS = 10
+THING = "quota"
+INSTRUCTION = (
+    "Summarise the document that stands inside the document tags in at most five sentences, "
+    "and keep every quota with the name it is for."
+)
+# As many characters as the instruction, and nothing in them: it asks for nothing and tells nothing of the document.
+PADDING = (
+    "This page was set in plain type, printed on plain paper and kept on a shelf with other pages, "
+    "and nobody had much to say about them."
+)
+
+Arm = Literal["none", "padded-before", "before", "padded-after", "after", "bookend"]
+ARMS: tuple[Arm, ...] = ("none", "padded-before", "before", "padded-after", "after", "bookend")
+INSTRUCTED: tuple[Arm, ...] = ("before", "after", "bookend")
+# The declared contrasts, in words.
+CONTRASTS: dict[tuple[Arm, Arm], str] = {
+    ("before", "padded-before"): "The instruction before the document, against neutral words there",
+    ("after", "padded-after"): "The instruction after the document, against neutral words there",
+    ("bookend", "none"): "The instruction at both ends, against the bare document",
+    ("after", "before"): "The instruction after the document, against before it",
+}
+Measure = Literal["coverage", "margin"]
+
+
+class PlacementOptions(BaseModel):
+    """What can be said of a placement experiment; the same names in an experiment file and on the command line."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    place: tuple[Arm, ...] = Field(default=ARMS, min_length=1)
+    measure: tuple[Measure, ...] = Field(default=("coverage", "margin"), min_length=1)
+    lengths: tuple[int, ...] = Field(default=(400,), min_length=1)
+    blocks: int = Field(default=10, ge=1, le=10_000)
+    seed: int = 1
+    max_tokens: int = Field(default=160, ge=1)
+
+
+def williams_row(row: int, size: int = FACTS) -> tuple[int, ...]:
+    """One row of a Williams square of even order (Williams 1949).
+
+    Over all rows every item takes every place once, and every ordered pair of neighbours occurs once.
+
+    Example: williams_row(0, 4) -> (0, 3, 1, 2); williams_row(1, 4) -> (1, 0, 2, 3)
+    """
+    first = [0]
+    for step in range(1, size):
+        first.append((step // 2) if step % 2 == 0 else size - 1 - step // 2)
+    return tuple((item + row) % size for item in first)
+
+
+def plan_placement(options: PlacementOptions, ruler: Ruler) -> Plan:
+    """Every request of the experiment, in the order of lengths, blocks, arms, and within an arm answer before margins.
+
+    Ten blocks in a row share their facts, and the square moves each fact through every tenth of the document.
+    """
+    trials = [
+        trial
+        for length in options.lengths
+        for block in range(options.blocks)
+        for trial in _block_trials(options, ruler, length, block)
+    ]
+    spec = options.model_dump(mode="json") | {
+        "ruler": ruler.name,
+        "outcome": "margin where the model gives log-probabilities, coverage otherwise",
+        "contrasts": [list(pair) for pair in CONTRASTS],
+    }
+    return Plan("placement", spec, tuple(trials))
+
+
+def _block_trials(options: PlacementOptions, ruler: Ruler, length: int, block: int) -> Iterator[PlannedTrial]:
+    drawn = draw_statements(THING, FACTS, digits=2, seed=f"placement/{options.seed}/{block // FACTS}")
+    facts = [drawn[number] for number in williams_row(block % FACTS)]
+    haystack = generated_haystack(f"document/{options.seed}/{block}", length, ruler.count)
+    ensure_absent(haystack.text, facts)
+    depths = [(decile + 0.5) / FACTS for decile in range(FACTS)]
+    document = place(haystack, [fact.text for fact in facts], depths)
+    for arm in options.place:
+        prompt = arrange(arm, document.text)
+        cell: dict[str, Any] = {
+            "block": block,
+            "length_tokens": length,
+            "arm": arm,
+            "names": [fact.name for fact in facts],
+            "values": [fact.value for fact in facts],
+        }
+        if "coverage" in options.measure:
+            request = Request((Message("user", prompt),), max_tokens=options.max_tokens)
+            yield PlannedTrial(block, request, cell | {"measure": "coverage"})
+        if "margin" in options.measure:
+            yield from _margin_trials(block, prompt, facts, cell)
+
+
+def _margin_trials(block: int, prompt: str, facts: Sequence[Statement], cell: dict[str, Any]) -> Iterator[PlannedTrial]:
+    for asked, fact in enumerate(facts):
+        messages = (Message("user", prompt), Message("assistant", fact.stem))
+        for offered, other in enumerate(facts):
+            request = Request(messages, continuation=f" {other.value}")
+            yield PlannedTrial(block, request, cell | {"measure": "margin", "asked": asked, "offered": offered})
+
+
+def arrange(arm: Arm, document: str) -> str:
+    """The prompt of one arm: the document in tags, and the instruction or as many neutral characters around it."""
+    parts = [f"<document>\n{document}\n</document>"]
+    before = {"before": INSTRUCTION, "bookend": INSTRUCTION, "padded-before": PADDING}.get(arm)
+    after = {"after": INSTRUCTION, "bookend": INSTRUCTION, "padded-after": PADDING}.get(arm)
+    return "\n\n".join([*filter(None, [before]), *parts, *filter(None, [after])])

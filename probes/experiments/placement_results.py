@@ -1,0 +1,331 @@
+"""What a placement run found: per arm the coverage of its answers and the margin of its facts, and declared contrasts.
+
+Coverage: a fact counts as covered when its value and its name stand in one sentence of the answer; a value in a
+sentence with only another fact's name is mis-bound. Margin: the log-probability of the right value less the logarithm
+of the mean probability of the other planted values, after the same stem, in nats. Both are averaged inside a block,
+and blocks are what is compared.
+"""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+from probes.experiments.placement import ARMS, CONTRASTS, FACTS, INSTRUCTED
+from probes.haystack import sentence_ends
+from probes.models.base import Completion
+from probes.plan import PlannedTrial, Result
+from probes.scoring import Outcome, abstains, mentions
+from probes.stats import (
+    LEVEL,
+    Interval,
+    PairedDifference,
+    fewest_blocks_for_significance,
+    holm,
+    interval_words,
+    mean_interval,
+    paired_difference,
+    too_few_words,
+)
+from probes.store import Score as Verdict
+
+SCORER = "coverage@1"
+Row = dict[str, Any]
+Setting = tuple[str, int]  # model, length in ruler tokens
+COPIED_RUN = 8  # words in a row that no summary shares with its document by accident
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What one generated answer holds.
+
+    `covered` and `misbound` are numbers of facts, first tenth of the document to last. `copied` is the share of the
+    answer's eight-word runs that stand in the document word for word, `repeated` the share that stood earlier in the
+    answer itself.
+    """
+
+    outcome: Outcome
+    covered: tuple[int, ...] = ()
+    misbound: tuple[int, ...] = ()
+    copied: float = 0.0
+    repeated: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Margins:
+    """The margins of one document in one arm, a value for each fact, and the raw log-probabilities beside them."""
+
+    margins: tuple[float, ...]
+    logprobs: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """The document's margin."""
+        return sum(self.margins) / len(self.margins)
+
+
+@dataclass(frozen=True, slots=True)
+class ArmOutcome:
+    """Everything known of one document in one arm; None where it was not asked, or not all of it came back."""
+
+    summary: Summary | None
+    margins: Margins | None
+
+
+Outcomes = dict[Setting, dict[int, dict[str, ArmOutcome]]]  # setting -> block -> arm
+
+
+def verdicts(results: Iterable[Result]) -> list[Verdict]:
+    """What is kept of each generated answer's score; errors are no answers and have none."""
+    found = []
+    for each in results:
+        if each.trial.cell["measure"] == "coverage" and each.completion is not None:
+            summary = read_summary(each.completion, each.trial)
+            kept = {key: value for key, value in asdict(summary).items() if key != "outcome"}
+            found.append(Verdict(each.trial_id, summary.outcome, len(summary.covered) / FACTS, kept))
+    return found
+
+
+def read_outcomes(results: Iterable[Result]) -> Outcomes:
+    """Score every answer, and put the log-probabilities of each document and arm together.
+
+    The results must hold their prompts: what is copied is told by the document.
+    """
+    grouped: dict[tuple[Setting, int, str], list[Result]] = defaultdict(list)
+    for result in results:
+        cell = result.trial.cell
+        grouped[(result.model, cell["length_tokens"]), cell["block"], cell["arm"]].append(result)
+    outcomes: Outcomes = defaultdict(lambda: defaultdict(dict))
+    for (setting, block, arm), group in grouped.items():
+        answers = [each for each in group if each.trial.cell["measure"] == "coverage"]
+        tried = [each for each in answers if each.completion is not None or each.error_kind is not None]
+        summary = read_summary(tried[0].completion, tried[0].trial) if tried else None
+        scored = [each for each in group if each.trial.cell["measure"] == "margin"]
+        outcomes[setting][block][arm] = ArmOutcome(summary, _margins(scored))
+    return outcomes
+
+
+def read_summary(completion: Completion | None, trial: PlannedTrial) -> Summary:
+    """Score one answer: which facts it keeps with their names, which it gives to another, how much of it is copied."""
+    cell = trial.cell
+    if completion is None:
+        return Summary("error")
+    text = completion.text
+    ends = (*sentence_ends(text), len(text))
+    sentences = [text[start:end] for start, end in pairwise(ends)]
+    covered, misbound = [], []
+    for fact, (name, value) in enumerate(zip(cell["names"], cell["values"], strict=True)):
+        holding = [sentence for sentence in sentences if mentions(sentence, value)]
+        if any(mentions(sentence, name) for sentence in holding):
+            covered.append(fact)
+        elif any(mentions(sentence, other) for sentence in holding for other in cell["names"]):
+            misbound.append(fact)
+    if completion.stop_reason == "refusal" or (not covered and not misbound and abstains(text)):
+        outcome: Outcome = "refusal"
+    elif completion.stop_reason in ("max_tokens", "context_full"):
+        outcome = "truncated"
+    else:
+        outcome = "hit" if covered else "miss"
+    prompt = "\n".join(message.content for message in trial.request.messages)
+    runs, known = _runs(text), set(_runs(prompt))
+    copied = sum(run in known for run in runs) / len(runs) if runs else 0.0
+    repeated = 1 - len(set(runs)) / len(runs) if runs else 0.0
+    return Summary(outcome, tuple(covered), tuple(misbound), copied, repeated)
+
+
+def _runs(text: str) -> list[tuple[str, ...]]:
+    """Every run of eight words of a text, in order; none in a shorter text."""
+    words = text.lower().split()
+    return [tuple(words[start : start + COPIED_RUN]) for start in range(len(words) - COPIED_RUN + 1)]
+
+
+def _margins(results: Sequence[Result]) -> Margins | None:
+    """The margins of one document in one arm; None unless every log-probability is there."""
+    if not results or any(each.completion is None or each.completion.logprobs is None for each in results):
+        return None
+    logprobs: dict[int, dict[int, float]] = defaultdict(dict)
+    for each in results:
+        assert each.completion is not None
+        assert each.completion.logprobs is not None
+        cell = each.trial.cell
+        logprobs[cell["asked"]][cell["offered"]] = sum(token.logprob for token in each.completion.logprobs)
+    margins = tuple(margin(offered[asked], _without(offered, asked)) for asked, offered in sorted(logprobs.items()))
+    return Margins(margins, tuple(offered[asked] for asked, offered in sorted(logprobs.items())))
+
+
+def margin(right: float, others: Sequence[float]) -> float:
+    """Log p(right) - log of the mean p of the others, all given as natural logarithms.
+
+    Example: margin(log 0.5, [log 0.1, log 0.3]) -> log(0.5 / 0.2) = 0.916
+    """
+    highest = max(others)
+    mean = sum(math.exp(other - highest) for other in others) / len(others)
+    return right - highest - math.log(mean)
+
+
+def _without(values: Mapping[int, float], key: int) -> list[float]:
+    return [value for number, value in values.items() if number != key]
+
+
+def arm_rows(outcomes: Outcomes, *, seed: int) -> list[Row]:
+    """One row an arm: margin and coverage with their intervals over blocks, and the outcomes counted apart."""
+    rows = []
+    for (model, length), blocks in outcomes.items():
+        for arm in ARMS:
+            found = [block[arm] for block in blocks.values() if arm in block]
+            margins = [each.margins for each in found if each.margins]
+            summaries = [each.summary for each in found if each.summary]
+            read = [each for each in summaries if each.outcome not in ("error", "refusal")]
+            margin_interval = mean_interval([each.mean for each in margins], seed=seed)
+            coverage = mean_interval([len(each.covered) / FACTS for each in read], seed=seed)
+            if not margins and not summaries:
+                continue
+            counts = Counter(each.outcome for each in summaries)
+            rows.append(
+                {
+                    "model": model,
+                    "length_tokens": length,
+                    "arm": arm,
+                    "margin_blocks": len(margins),
+                    "margin_nats": margin_interval.estimate if margin_interval else None,
+                    "margin_low": margin_interval.low if margin_interval else None,
+                    "margin_high": margin_interval.high if margin_interval else None,
+                    "logprob_nats": _mean([sum(each.logprobs) / len(each.logprobs) for each in margins]),
+                    "coverage_blocks": len(read),
+                    "coverage_rate": coverage.estimate if coverage else None,
+                    "coverage_low": coverage.low if coverage else None,
+                    "coverage_high": coverage.high if coverage else None,
+                    "misbound_rate": _mean([len(each.misbound) / FACTS for each in read]),
+                    "copied_rate": _mean([each.copied for each in read]),
+                    "repeated_rate": _mean([each.repeated for each in read]),
+                    **{name: counts[name] for name in ("refusal", "truncated", "error")},
+                }
+            )
+    return rows
+
+
+def decile_rows(outcomes: Outcomes) -> list[Row]:
+    """One row for each arm and tenth of the document: the mean margin and the coverage there."""
+    rows = []
+    for (model, length), blocks in outcomes.items():
+        for arm in ARMS:
+            found = [block[arm] for block in blocks.values() if arm in block]
+            margins = [each.margins.margins for each in found if each.margins]
+            read = [each.summary for each in found if each.summary and each.summary.outcome not in ("error", "refusal")]
+            for decile in range(FACTS) if margins or read else ():
+                rows.append(
+                    {
+                        "model": model,
+                        "length_tokens": length,
+                        "arm": arm,
+                        "decile": decile + 1,
+                        "margin_blocks": len(margins),
+                        "margin_nats": _mean([values[decile] for values in margins]),
+                        "coverage_blocks": len(read),
+                        "coverage_rate": _mean([float(decile in summary.covered) for summary in read]),
+                    }
+                )
+    return rows
+
+
+def contrast_rows(outcomes: Outcomes, *, seed: int) -> list[Row]:
+    """One row a declared contrast and outcome, with the p-values of a setting's contrasts corrected after Holm."""
+    rows = []
+    for (model, length), blocks in outcomes.items():
+        for outcome in ("margin_nats", "coverage_rate"):
+            found = [
+                (pair, difference)
+                for pair in CONTRASTS
+                if (difference := paired_difference(_paired(blocks, pair, outcome), seed=seed)) is not None
+            ]
+            corrected = holm([difference.p_value for _, difference in found])
+            for ((arm, control), difference), p_holm in zip(found, corrected, strict=True):
+                rows.append(
+                    {"model": model, "length_tokens": length, "outcome": outcome, "arm": arm, "control": control}
+                    | _difference(difference)
+                    | {"p_holm": p_holm}
+                )
+    return rows
+
+
+def instructed_summaries(outcomes: Outcomes) -> list[Summary]:
+    """The answers that were tried in the arms that hold the instruction."""
+    return [
+        summary
+        for blocks in outcomes.values()
+        for block in blocks.values()
+        for arm in INSTRUCTED
+        if arm in block and (summary := block[arm].summary) is not None
+    ]
+
+
+def manner_sentence(summaries: Sequence[Summary]) -> str:
+    """Whether answers to the instruction are summaries at all, in words chosen by the figures."""
+    read = [each for each in summaries if each.outcome not in ("error", "refusal")]
+    copied = sum(each.copied >= 0.5 for each in read)
+    repeated = sum(each.repeated >= 0.5 > each.copied for each in read)
+    own = len(read) - copied - repeated
+    counts = (
+        f"Of {len(read)} answers to the instruction, {copied} mostly copy the document word for word, {repeated} "
+        f"mostly repeat themselves, and {own} are in words of their own."
+    )
+    if own < len(read) / 2:
+        counts += " So this model goes on with the text instead of summarising it, and its answers say little."
+    return counts
+
+
+def contrast_sentences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One sentence a contrast, in words chosen by the figures, and what this many blocks could have shown."""
+    sentences = []
+    for row in rows:
+        unit, scale, digits = ("nats", 1, 2) if row["outcome"] == "margin_nats" else ("points", 100, 0)
+        interval = Interval(row["difference"], row["low"], row["high"])
+        figures = interval_words(interval, row["blocks"], scale=scale, unit=unit, digits=digits)
+        what = "margin" if row["outcome"] == "margin_nats" else "coverage"
+        pair = CONTRASTS[row["arm"], row["control"]]
+        if row["p_holm"] < 1 - LEVEL and row["low"] * row["high"] > 0:
+            more = "more" if row["difference"] > 0 else "less"
+            sentences.append(f"{pair}: {more} {what} ({figures}).")
+        else:
+            shown = f"; {scale * row['detectable']:.{digits}f} could have been seen" if row["detectable"] else ""
+            sentences.append(f"{pair}: no clear difference in {what} ({figures}{shown}).")
+    if rows and (most := max(row["blocks"] for row in rows)) < fewest_blocks_for_significance():
+        sentences.append(too_few_words(most))
+    return sentences
+
+
+def _paired(blocks: Mapping[int, Mapping[str, ArmOutcome]], pair: tuple[str, str], outcome: str) -> list[float]:
+    """One difference for each block that has the outcome in both arms."""
+    differences = []
+    for arms in blocks.values():
+        values = [_value(arms.get(arm), outcome) for arm in pair]
+        if values[0] is not None and values[1] is not None:
+            differences.append(values[0] - values[1])
+    return differences
+
+
+def _value(found: ArmOutcome | None, outcome: str) -> float | None:
+    if found is None:
+        return None
+    if outcome == "margin_nats":
+        return found.margins.mean if found.margins else None
+    if found.summary is None or found.summary.outcome in ("error", "refusal"):
+        return None
+    return len(found.summary.covered) / FACTS
+
+
+def _difference(found: PairedDifference) -> Row:
+    return {
+        "blocks": found.blocks,
+        "difference": found.interval.estimate,
+        "low": found.interval.low,
+        "high": found.interval.high,
+        "p_value": found.p_value,
+        "detectable": found.detectable,
+    }
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

@@ -1,0 +1,184 @@
+"""The placement plan is balanced and byte-exact, and its figures say what planted readers do."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from probes.experiments.common import Ruler
+from probes.experiments.placement import (
+    ARMS,
+    FACTS,
+    INSTRUCTION,
+    PADDING,
+    PlacementOptions,
+    arrange,
+    plan_placement,
+    williams_row,
+)
+from probes.experiments.placement_results import (
+    arm_rows,
+    contrast_rows,
+    contrast_sentences,
+    decile_rows,
+    instructed_summaries,
+    manner_sentence,
+    margin,
+    read_outcomes,
+    read_summary,
+)
+from probes.models.base import Completion
+from probes.models.sim import simulated_model
+from probes.plan import Plan, Result
+
+WORDS = Ruler("words", lambda text: len(text.split()))
+
+
+def plan(**options: object) -> Plan:
+    return plan_placement(PlacementOptions(**{"lengths": (120,), "blocks": 6, **options}), WORDS)  # type: ignore[arg-type]
+
+
+def ask(name: str, asked: Plan) -> list[Result]:
+    model = simulated_model(name)
+    return [Result(name, str(n), trial, model.answer(trial.request)) for n, trial in enumerate(asked.trials)]
+
+
+def test_the_square_is_latin_and_balances_neighbours() -> None:
+    rows = [williams_row(row) for row in range(FACTS)]
+    assert all(len({row[column] for row in rows}) == FACTS for column in range(FACTS))
+    neighbours = [(row[column], row[column + 1]) for row in rows for column in range(FACTS - 1)]
+    assert len(set(neighbours)) == len(neighbours) == FACTS * (FACTS - 1)
+
+
+def test_over_ten_blocks_every_fact_stands_once_in_every_tenth() -> None:
+    trials = plan(blocks=10, measure=("coverage",), place=("none",)).trials
+    stands = {(name, tenth) for trial in trials for tenth, name in enumerate(trial.cell["names"])}
+    assert len(stands) == FACTS * FACTS
+    for trial in trials:
+        text = trial.request.messages[0].content
+        offsets = [text.index(f"for {name} is {value}.") for name, value in zip(*facts(trial), strict=True)]
+        assert offsets == sorted(offsets)
+        tenths = [round(offset / len(text) * FACTS - 0.5) for offset in offsets]
+        assert all(abs(tenth - expected) <= 1 for expected, tenth in enumerate(tenths))
+
+
+def facts(trial: object) -> tuple[list[str], list[str]]:
+    return trial.cell["names"], trial.cell["values"]  # type: ignore[attr-defined]
+
+
+def test_arms_share_the_document_and_controls_have_as_many_characters() -> None:
+    assert len(PADDING) == len(INSTRUCTION)
+    prompts = {arm: arrange(arm, "The text.") for arm in ARMS}
+    assert all(prompt.count("<document>\nThe text.\n</document>") == 1 for prompt in prompts.values())
+    assert len(prompts["before"]) == len(prompts["padded-before"])
+    assert len(prompts["after"]) == len(prompts["padded-after"])
+    assert [prompts[arm].count(INSTRUCTION) for arm in ARMS] == [0, 0, 1, 0, 1, 2]
+    assert prompts["before"].startswith(INSTRUCTION)
+    assert prompts["after"].endswith(INSTRUCTION)
+
+
+def test_the_instruction_is_free_of_pointing_words() -> None:
+    assert not {"above", "below", "following", "preceding", "this", "here"} & set(INSTRUCTION.lower().split())
+
+
+def test_margins_offer_every_value_after_every_stem_in_every_arm() -> None:
+    trials = [trial for trial in plan(blocks=1).trials if trial.cell["measure"] == "margin"]
+    assert len(trials) == len(ARMS) * FACTS * FACTS
+    stems = {(trial.cell["arm"], trial.cell["asked"], trial.request.messages[1].content) for trial in trials}
+    assert len({(asked, stem) for _, asked, stem in stems}) == FACTS
+    for trial in trials:
+        assert trial.request.continuation == f" {trial.cell['values'][trial.cell['offered']]}"
+
+
+def test_the_margin_is_the_ratio_of_probabilities() -> None:
+    assert margin(math.log(0.5), [math.log(0.1), math.log(0.3)]) == pytest.approx(math.log(0.5 / 0.2))
+    assert margin(-900.0, [-1000.0, -1000.0]) == pytest.approx(100.0)  # far below what a float's exponent holds
+
+
+def test_a_planted_rate_comes_out_as_its_margin() -> None:
+    """sim/recency notices `near` in the last fifth, so its last two tenths have the margin of that rate."""
+    outcomes = read_outcomes(ask("sim/recency?near=0.8&far=0.2", plan(blocks=2)))
+    by_tenth = {row["decile"]: row["margin_nats"] for row in decile_rows(outcomes) if row["arm"] == "none"}
+
+    def expected(rate: float) -> float:
+        share = (1 - 0.98 * rate) / FACTS
+        return math.log((share + 0.98 * rate) / share)
+
+    assert by_tenth[10] == pytest.approx(expected(0.8))
+    assert by_tenth[1] == pytest.approx(expected(0.2))
+
+
+def test_a_perfect_reader_covers_everything_and_no_contrast_is_clear() -> None:
+    outcomes = read_outcomes(ask("sim/perfect", plan(max_tokens=400)))
+    rows = arm_rows(outcomes, seed=1)
+    assert [row["arm"] for row in rows] == list(ARMS)
+    assert all(row["coverage_rate"] == 1.0 and row["margin_blocks"] == 6 for row in rows)
+    contrasts = contrast_rows(outcomes, seed=1)
+    assert {row["outcome"] for row in contrasts} == {"margin_nats", "coverage_rate"}
+    assert all("no clear difference" in sentence for sentence in contrast_sentences(contrasts))
+    assert "6 are in words of their own" not in manner_sentence(instructed_summaries(outcomes))
+    assert "18 are in words of their own" in manner_sentence(instructed_summaries(outcomes))
+
+
+def test_a_difference_that_is_there_is_named_and_its_blocks_counted() -> None:
+    asked = plan(blocks=8, measure=("coverage",))
+    better = ask("sim/perfect", asked)
+    results = [
+        result
+        if result.trial.cell["arm"] != "before"
+        else Result("sim/perfect", "x", result.trial, Completion("?", "stop"))
+        for result in better
+    ]
+    rows = contrast_rows(read_outcomes(results), seed=1)
+    by_arm = {(row["arm"], row["control"]): row for row in rows}
+    assert by_arm["before", "padded-before"]["difference"] == -by_arm["after", "before"]["difference"] == -1.0
+    sentences = " ".join(contrast_sentences(rows))
+    assert "The instruction before the document, against neutral words there: less coverage" in sentences
+    assert "The instruction after the document, against before it: more coverage" in sentences
+
+
+def test_a_missing_call_takes_its_block_out_of_the_contrast_and_is_no_zero() -> None:
+    results = ask("sim/perfect", plan(blocks=3, max_tokens=400))
+    broken = [
+        Result("sim/perfect", "x", each.trial, None, "transient", "gone")
+        if each.trial.block == 0 and each.trial.cell["arm"] == "after"
+        else each
+        for each in results
+    ]
+    outcomes = read_outcomes(broken)
+    after = next(row for row in arm_rows(outcomes, seed=1) if row["arm"] == "after")
+    assert (after["margin_blocks"], after["coverage_blocks"], after["error"]) == (2, 2, 1)
+    assert after["coverage_rate"] == 1.0
+    blocks = {(row["arm"], row["control"]): row["blocks"] for row in contrast_rows(outcomes, seed=1)}
+    assert blocks["after", "padded-after"] == 2
+    assert blocks["before", "padded-before"] == 3
+
+
+def summary(text: str, stop_reason: str = "stop") -> tuple[str, tuple[int, ...], tuple[int, ...]]:
+    trial = plan(blocks=1, measure=("coverage",), place=("none",)).trials[0]
+    cell = dict(trial.cell) | {"names": ["Brenmoor", "Castelin", "Vashost"], "values": ["47", "12", "30"]}
+    found = read_summary(Completion(text, stop_reason), replace(trial, cell=cell))  # type: ignore[arg-type]
+    return found.outcome, found.covered, found.misbound
+
+
+def test_a_value_counts_only_with_its_own_name() -> None:
+    assert summary("Brenmoor has 47, and Castelin 13.") == ("hit", (0,), ())
+    assert summary("Castelin gets 47. Brenmoor is named.") == ("miss", (), (0,))
+    assert summary("There were 47 of them.") == ("miss", (), ())
+    assert summary("Brenmoor has 147.") == ("miss", (), ())
+    assert summary("I cannot help with that.") == ("refusal", (), ())
+    assert summary("Brenmoor has 47 and", "max_tokens") == ("truncated", (0,), ())
+
+
+def test_copying_and_repeating_are_told_from_summarising() -> None:
+    trial = plan(blocks=1, measure=("coverage",), place=("before",)).trials[0]
+    document = trial.request.messages[0].content
+    copied = read_summary(Completion(document[200:700], "stop"), trial)
+    looped = read_summary(Completion("The page says that nothing has been said at all. " * 12, "stop"), trial)
+    own = read_summary(Completion("A short text about quotas and some work in a village by the sea.", "stop"), trial)
+    assert copied.copied > 0.9
+    assert looped.repeated > 0.8
+    assert looped.copied < 0.5
+    assert own.copied == own.repeated == 0.0
+    assert "goes on with the text" in manner_sentence([copied, looped])
+    assert "goes on with the text" not in manner_sentence([own, own, copied])

@@ -1,0 +1,31 @@
+"""Train the small tokenizer that the package ships: `make small-tokenizer`.
+
+Its texts are the samples and generated prose, so anyone can make it again, byte for byte; a test does.
+"""
+
+from itertools import islice
+from pathlib import Path
+
+from probes.haystack import generate_sentences
+from tokenizer import Tokenizer, train
+
+ROOT = Path(__file__).resolve().parent.parent
+SHIPPED = ROOT / "tokenizer" / "data" / "small.json"
+VOCABULARY = 4096
+PROSE_SENTENCES = 2500
+
+
+def documents() -> list[bytes]:
+    """The samples in the order of their paths, and a stretch of generated prose."""
+    samples = [path for path in sorted((ROOT / "samples").rglob("*")) if path.suffix in {".txt", ".py", ".json"}]
+    prose = "".join(islice(generate_sentences("small tokenizer"), PROSE_SENTENCES))
+    return [*(path.read_bytes() for path in samples), prose.encode()]
+
+
+def trained() -> Tokenizer:
+    """The tokenizer, as it is shipped."""
+    return train(documents(), vocab_size=VOCABULARY, split="gpt2")
+
+
+if __name__ == "__main__":
+    trained().save(SHIPPED)
