@@ -10,8 +10,8 @@ from cli.tables import (
     needle_confusion_table,
     needle_order_tables,
     needle_position_table,
-    placement_arm_table,
-    placement_contrast_table,
+    placement_arm_tables,
+    placement_contrast_tables,
 )
 from probes.experiments import needle_results, placement_results
 from probes.plan import Result
@@ -39,22 +39,21 @@ def _needle_tables(command: str, results: Sequence[Result], meta: Mapping[str, A
         machine_table(command, "order_depth", cells, title="By order and depth"),
     ]
     people: list[Table] = []
+    one_layout = len({row["layout"] for row in positions}) == 1
+    hints = ["Here order and depth go together; another --layout, e.g. cluster@50, tells them apart."]
     for (model, length, layout), group in needle_results.by_setting(scored).items():
         setting = f"{model}, {length:,} tokens, {layout}"
         found = needle_results.compare_ends(group, seed=meta["seed"]) if layout == "spread" else None
         notes = needle_results.ends_sentences(found) if found else []
         key = {"model": model, "length_tokens": length, "layout": layout}
         people.append(needle_position_table(command, f"Given when asked: {setting}", _of(positions, key), notes))
-        people.append(needle_confusion_table(command, f"Asked against answered: {setting}", _of(confusion, key)))
-    if len({row["layout"] for row in positions}) > 1:
+        rows = _of(confusion, key)
+        title = f"Asked against answered: {setting}"
+        people.append(needle_confusion_table(command, title, rows, hints if one_layout else ()))
+    if not one_layout:
         for model, length in dict.fromkeys((row["model"], row["length_tokens"]) for row in cells):
             rows = _of(cells, {"model": model, "length_tokens": length})
             people += needle_order_tables(command, f": {model}, {length:,} tokens", rows)
-    elif people:
-        people[-1] = _with_note(
-            people[-1],
-            "In one layout order and depth go together; another --layout, e.g. cluster@50, tells them apart.",
-        )
     return machine, people
 
 
@@ -71,18 +70,11 @@ def _placement_tables(command: str, results: Sequence[Result], meta: Mapping[str
     for model, length in outcomes:
         setting = f"{model}, {length:,} tokens"
         key = {"model": model, "length_tokens": length}
-        people.append(placement_arm_table(command, f"By arm: {setting}", _of(arms, key)))
-        rows = _of(contrasts, key)
-        notes = placement_results.contrast_sentences(rows)
-        people.append(placement_contrast_table(command, f"Declared contrasts: {setting}", rows, notes))
+        people += placement_arm_tables(command, setting, _of(arms, key))
+        sentences = placement_results.contrast_sentences
+        people += placement_contrast_tables(command, setting, _of(contrasts, key), sentences)
     return machine, people
 
 
 def _of(rows: Sequence[Mapping[str, Any]], key: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [row for row in rows if all(row[name] == value for name, value in key.items())]
-
-
-def _with_note(table: Table, note: str) -> Table:
-    from dataclasses import replace
-
-    return replace(table, notes=[*table.notes, note])

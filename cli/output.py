@@ -278,6 +278,8 @@ def _draw(tables: Sequence[Table]) -> None:
         if number:
             console.print()
         console.print(drawn(table))
+        if table.notes:
+            console.print()
         for note in table.notes:
             console.print(Text(visible(note)))
 
@@ -289,7 +291,7 @@ def drawn(table: Table) -> "RichTable":
     from rich.text import Text
 
     title = Text(visible(table.title), style="bold") if table.title else None
-    shown = RichTable(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    shown = RichTable(box=box.SIMPLE_HEAD, title=title, title_justify="left", show_edge=False, padding=(0, 1, 0, 0))
     for column in table.columns:
         shown.add_column(Text(column.title), justify=column.align, overflow="fold")
     for row in table.rows:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LEAST_ROUNDS, ROUNDS, FULL_ROUNDS = 4, 10, 20
 BUDGET_S = 210.0
+JOBS = 16  # for a simulated reader; a local model takes one call at a time
 
 
 @click.command()
@@ -64,7 +65,7 @@ def quickstart(*, model_name: str, full: bool, store: Path | None) -> None:
         screens.show_placement(rounds.placements, rounds.done)
         screens.show_yours(
             kept={"every call": store_path, "your tokenizer": learned.path, "all the rest": data_directory()},
-            calls=[opened.calls(run) for run in rounds.runs],
+            results=[*rounds.needles, *rounds.placements],
             commands=[
                 f"needlepoint probe needle -m {model_name} -n 10 --layout spread --layout cluster@50",
                 f"needlepoint runs show {rounds.runs[1]}",
@@ -112,18 +113,22 @@ async def _run_rounds(store: "Store", model_name: str, *, full: bool) -> Rounds:
     ]
     model = load_model(model_name)
     runs = [store.begin_run(plan, [model]) for plan in plans]
-    done = before = 0
-    try:
-        with progress_bar("asking the model", sum(len(plan.trials) for plan in plans), "trials") as advance:
-            while done < limit and (full or done < LEAST_ROUNDS or _go_on(store, runs, plans, done)):
-                for run, plan in zip(runs, plans, strict=True):
-                    show = partial(show_progress, advance, before=before, note=f"round {done + 1} of at most {limit}")
-                    block = range(done, done + 1)
-                    await run_plan(store, run, plan, [model], jobs=1, blocks=block, on_progress=show)
-                    before += sum(trial.block == done for trial in plan.trials)
-                done += 1
-    finally:
-        await model.aclose()
+    done = _whole_rounds(store, runs, plans)
+    if _goes_on(store, runs, done, limit, full=full):
+        in_all = sum(len(plan.trials) for plan in plans)
+        with progress_bar("asking the model", in_all, "trials") as advance:
+            try:
+                while _goes_on(store, runs, done, limit, full=full):
+                    before = done * in_all // limit
+                    for run, plan in zip(runs, plans, strict=True):
+                        note = f"round {done + 1} of at most {limit}"
+                        show = partial(show_progress, advance, before=before, note=note)
+                        block = range(done, done + 1)
+                        await run_plan(store, run, plan, [model], jobs=JOBS, blocks=block, on_progress=show)
+                        before += len(plan.trials) // limit
+                    done += 1
+            finally:
+                await model.aclose()
     results = [
         [each for each in store.results(run.id, plan) if each.trial.block < done]
         for run, plan in zip(runs, plans, strict=True)
@@ -133,13 +138,18 @@ async def _run_rounds(store: "Store", model_name: str, *, full: bool) -> Rounds:
     return Rounds(done, tuple(run.id for run in runs), *results)
 
 
-def _go_on(store: "Store", runs: Sequence["Run"], plans: Sequence["Plan"], block: int) -> bool:
-    """Whether there is time for another round, or it was done before."""
-    if sum(store.calls(run.id).latency_s for run in runs) < BUDGET_S:
-        return True
-    return all(
-        state in ("answered", "rejected")
+def _whole_rounds(store: "Store", runs: Sequence["Run"], plans: Sequence["Plan"]) -> int:
+    """How many rounds, from the first on, have nothing left to send."""
+    open_blocks = {
+        trial.block
         for run, plan in zip(runs, plans, strict=True)
         for state, trial in zip(store.states(run.id), plan.trials, strict=True)
-        if trial.block == block
-    )
+        if state not in ("answered", "rejected")
+    }
+    return min(open_blocks, default=1 + max(trial.block for plan in plans for trial in plan.trials))
+
+
+def _goes_on(store: "Store", runs: Sequence["Run"], done: int, limit: int, *, full: bool) -> bool:
+    """Whether there is another round to run, and time for it."""
+    spent_s = sum(store.calls(run.id).latency_s for run in runs)
+    return done < limit and (full or done < LEAST_ROUNDS or spent_s < BUDGET_S)

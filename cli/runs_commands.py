@@ -44,9 +44,13 @@ def list_runs(store: Path | None, output: OutputOptions) -> None:
             }
             for row in opened.runs()
         ]
-    titles = ("run", "probe", "models", "created_utc", "trials", "answered", "failed", "lost")
-    right = {"trials", "answered", "failed", "lost"}
-    columns = [Column(key, key.replace("_utc", " (UTC)"), align="right" if key in right else "left") for key in titles]
+    columns = [
+        Column("run", "run"),
+        Column("probe", "probe"),
+        Column("models", "models"),
+        Column("created_utc", "created (UTC)", show=lambda utc: str(utc)[:16].replace("T", " ")),
+        *(Column(key, key, align="right") for key in ("trials", "answered", "failed", "lost")),
+    ]
     notes = [] if rows else ["No run yet; try: needlepoint probe needle -m sim/u-shape -n 20"]
     emit(Table("runs list", columns, rows, title="Runs", notes=notes), output)
 

@@ -18,7 +18,6 @@ from cli.visible import visible
 from probes.experiments import needle_results, placement_results
 from probes.haystack import generate_sentences
 from probes.plan import Result
-from probes.store import CallCounts
 from tokenizer import Tokenizer, load_tokenizer, train
 from tokenizer.places import data_directory
 
@@ -121,7 +120,7 @@ class Screens:
         self.say("\nA character outside its alphabet is cut into bytes, and the bytes may part:\n")
         self._show_tokens("yours", tokenizer, SPLIT_CHARACTERS)
         self.say("\nNext, with a text of your own:")
-        self.command(f'needlepoint tok show -t {learned.path} "How is this cut?"')
+        self.command(f'needlepoint tok show -t {from_home(learned.path)} "How is this cut?"')
 
     def _show_tokens(self, name: str, tokenizer: Tokenizer, text: str) -> None:
         ids = tokenizer.encode(text)
@@ -203,14 +202,14 @@ class Screens:
     # ------------------------------------------------------------------------------------------------ 4 yours
 
     def show_yours(
-        self, *, kept: Mapping[str, Path], calls: Sequence[CallCounts], commands: Sequence[str], limits: str
+        self, *, kept: Mapping[str, Path], results: Sequence[Result], commands: Sequence[str], limits: str
     ) -> None:
         """Where everything is kept, what to try next, and what this run cannot tell."""
         self.heading(4, "Yours")
         width = max(len(name) for name in kept)
         for name, path in kept.items():
-            self.console.print(Text(f"  {name:<{width}}  {path}"), soft_wrap=True)
-        self.say(f"\n{_calls_sentence(calls)}\n\nThree things to try:")
+            self.console.print(Text(f"  {name:<{width}}  {from_home(path)}"), soft_wrap=True)
+        self.say(f"\n{_work_sentence(results)}\n\nThree things to try:")
         for command in commands:
             self.command(command)
         self.say(f"\nWhat this cannot tell: {limits}")
@@ -228,6 +227,14 @@ _ARM_WORDS = {
 _UNCOUNTED = {"truncated": "answers cut short", "error": "calls that failed"}
 
 
+def from_home(path: Path) -> str:
+    """A path as a shell reads it and a person says it: ~/kept/runs.db."""
+    try:
+        return f"~/{path.resolve().relative_to(Path.home().resolve())}"
+    except (ValueError, RuntimeError):  # not below the home directory, or there is none
+        return str(path)
+
+
 def _place_in_text(row: Mapping[str, Any]) -> str:
     names = {0.0: "the very beginning", 1.0: "the very end"}
     return names.get(row["depth"], f"{100 * row['depth']:.0f}% into it")
@@ -239,17 +246,16 @@ def _quoted(tokens: Iterable[bytes]) -> str:
     )
 
 
-def _calls_sentence(calls: Sequence[CallCounts]) -> str:
-    failed, lost = (sum(getattr(each, name) for each in calls) for name in ("error", "lost"))
-    sentence = f"{sum(each.ok for each in calls):,} calls were answered"
-    if failed or lost:
-        sentence += f", {failed} failed and {lost} were cut off"
-    sentence += f", in {sum(each.latency_s for each in calls):.0f} s of the model's time."
-    prompt = sum(each.prompt_tokens or 0 for each in calls)
-    evaluated = sum(each.prompt_tokens_evaluated or 0 for each in calls)
-    if prompt and evaluated:
+def _work_sentence(results: Sequence[Result]) -> str:
+    """How many answers there are, what they took, and how much of the prompts was computed."""
+    answers = [each.completion for each in results if each.completion is not None]
+    sentence = f"{len(answers):,} answers took {sum(answer.latency_s for answer in answers):.0f} s of the model's time."
+    counts = [(answer.usage.input_tokens, answer.usage.prompt_tokens_evaluated) for answer in answers]
+    known = [(sent, computed) for sent, computed in counts if sent is not None and computed is not None]
+    if known:
+        sent, computed = (sum(column) for column in zip(*known, strict=True))
         sentence += (
-            f" Of {prompt:,} prompt tokens {evaluated:,} ({100 * evaluated / prompt:.0f}%) were computed; the rest was "
+            f" Of {sent:,} prompt tokens {computed:,} ({100 * computed / sent:.1f}%) were computed; the rest was "
             "shared with the call before."
         )
     return sentence

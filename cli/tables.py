@@ -1,10 +1,12 @@
 """What the tables of the probes look like: every figure for programs, a few readable columns for people."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import isfinite
 from typing import Any
 
 from cli.output import Column, OutputOptions, Table, emit, on_terminal, print_tables
+from probes.stats import p_words
 
 Row = Mapping[str, Any]
 
@@ -15,21 +17,21 @@ def percent(rate: float | None) -> str:
 
 
 def counted(row: Row, prefix: str) -> str:
-    """A rate with its counts and interval: "9/33  27%  [15-44]"; "-" where nothing was counted."""
+    """A rate with its counts and interval: "9/33  27% [15-44]"; "-" where nothing was counted."""
     if not row[f"{prefix}_n"]:
         return "-"
     low, high = (round(100 * row[f"{prefix}_{end}"]) for end in ("low", "high"))
-    return f"{row[f'{prefix}_given']}/{row[f'{prefix}_n']}  {percent(row[f'{prefix}_rate'])}  [{low}-{high}]"
+    return f"{row[f'{prefix}_given']}/{row[f'{prefix}_n']}  {percent(row[f'{prefix}_rate'])} [{low}-{high}]"
 
 
 def signed(row: Row, key: str, *, digits: int = 2) -> str:
-    """A value with its interval: "+0.42  [+0.10, +0.71]"; "?" where it is unknown, open ends as they are."""
+    """A value with its interval: "+0.42 [+0.10, +0.71]"; "?" where it is unknown, open ends as they are."""
     value, low, high = row[key], row["low"], row["high"]
     if value is None:
         return "?"
     if not isfinite(high):  # one block has no interval
         return f"{value:+.{digits}f}"
-    return f"{value:+.{digits}f}  [{low:+.{digits}f}, {high:+.{digits}f}]"
+    return f"{value:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
 
 
 def machine_table(command: str, name: str, rows: Sequence[Row], *, title: str, meta: Row | None = None) -> Table:
@@ -67,32 +69,25 @@ def needle_position_table(command: str, title: str, rows: Sequence[Row], notes: 
         title,
         rows,
         [
-            ("position", lambda row: f"{row['position']} of 5"),
-            ("depth", lambda row: percent(row["depth"])),
+            ("position", lambda row: f"{row['position']} at {percent(row['depth'])}"),
             ("given when asked", lambda row: counted(row, "asked")),
             ("given when not asked", lambda row: counted(row, "not_asked")),
-            ("refused", lambda row: str(row["refusal"])),
-            ("cut short", lambda row: str(row["truncated"])),
-            ("errors", lambda row: str(row["error"])),
+            *_numbers(("refusal", "refused"), ("truncated", "cut"), ("error", "errors")),
         ],
         notes=notes,
     )
 
 
-def needle_confusion_table(command: str, title: str, rows: Sequence[Row]) -> Table:
+def needle_confusion_table(command: str, title: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> Table:
     """Asked against answered."""
-    kinds = (("several", "several"), ("no_value", "other"), ("abstained", "says absent"), ("truncated", "cut short"))
+    given = [(f"given_{position}", str(position) if position > 1 else "gave 1") for position in range(1, 6)]
+    kinds = (("several", "several"), ("no_value", "other"), ("abstained", "absent"), ("truncated", "cut"))
     return people_table(
         command,
         title,
         rows,
-        [
-            ("asked for", lambda row: str(row["asked"])),
-            *((f"gave {position}", _number(f"given_{position}")) for position in range(1, 6)),
-            *((name, _number(key)) for key, name in kinds),
-            ("errors", _number("error")),
-            ("n", _number("n")),
-        ],
+        [("asked for", lambda row: str(row["asked"])), *_numbers(*given, *kinds, ("error", "errors"), ("n", "n"))],
+        notes=notes,
     )
 
 
@@ -125,48 +120,65 @@ def needle_order_tables(command: str, setting: str, rows: Sequence[Row]) -> list
     return [by_depth, by_order]
 
 
-def placement_arm_table(command: str, title: str, rows: Sequence[Row]) -> Table:
-    """Margin and coverage by arm."""
-    return people_table(
-        command,
-        title,
-        rows,
-        [
+def placement_arm_tables(command: str, setting: str, rows: Sequence[Row]) -> list[Table]:
+    """The margins by arm, and what the answers are like; each where it was measured."""
+    margins, answers = ([row for row in rows if row[f"{kind}_blocks"]] for kind in ("margin", "coverage"))
+    tables = []
+    if margins:
+        columns = [
             ("arm", lambda row: row["arm"]),
             ("margin (nats)", lambda row: _with_interval(row, "margin", "nats")),
-            ("blocks", _number("margin_blocks")),
+            ("log-probability", lambda row: f"{row['logprob_nats']:.2f}"),
+            *_numbers(("margin_blocks", "blocks")),
+        ]
+        tables.append(people_table(command, f"Availability of the facts: {setting}", margins, columns))
+    if answers or any(row["error"] or row["refusal"] for row in rows):
+        columns = [
+            ("arm", lambda row: row["arm"]),
             ("coverage", lambda row: _with_interval(row, "coverage", "rate")),
-            ("answers", _number("coverage_blocks")),
-            ("mis-bound", lambda row: percent(row["misbound_rate"])),
+            *_numbers(("coverage_blocks", "n")),
+            ("misbound", lambda row: percent(row["misbound_rate"])),
             ("copied", lambda row: percent(row["copied_rate"])),
-            ("repeated", lambda row: percent(row["repeated_rate"])),
-            ("refused", _number("refusal")),
-            ("cut short", _number("truncated")),
-            ("errors", _number("error")),
-        ],
-    )
+            ("repeats", lambda row: percent(row["repeated_rate"])),
+            *_numbers(("refusal", "refused"), ("truncated", "cut"), ("error", "errors")),
+        ]
+        notes = ["Answers that were cut at the token limit count as far as they go."] if _any(rows, "truncated") else []
+        tables.append(people_table(command, f"Answers: {setting}", rows, columns, notes=notes))
+    return tables
 
 
-def placement_contrast_table(command: str, title: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> Table:
-    """The declared contrasts."""
-    return people_table(
-        command,
-        title,
-        rows,
-        [
+def placement_contrast_tables(
+    command: str, setting: str, rows: Sequence[Row], sentences: Callable[[Sequence[Row]], Sequence[str]]
+) -> list[Table]:
+    """The declared contrasts of each outcome, with what they say in words."""
+    tables = []
+    for outcome, title in (("margin_nats", "margin in nats"), ("coverage_rate", "coverage")):
+        found = [row for row in rows if row["outcome"] == outcome]
+        if not found:
+            continue
+        columns = [
             ("contrast", lambda row: f"{row['arm']} less {row['control']}"),
-            ("of", lambda row: "margin (nats)" if row["outcome"] == "margin_nats" else "coverage"),
             ("difference", lambda row: signed(row, "difference")),
-            ("p (Holm)", lambda row: f"{row['p_holm']:.3f}"),
-            ("blocks", _number("blocks")),
+            ("p (Holm)", lambda row: p_words(row["p_holm"])),
+            *_numbers(("blocks", "blocks")),
             ("detectable", lambda row: "?" if row["detectable"] is None else f"{row['detectable']:.2f}"),
-        ],
-        notes=notes,
-    )
+        ]
+        full_title = f"Declared contrasts, {title}: {setting}"
+        tables.append(people_table(command, full_title, found, columns, notes=sentences(found)))
+    return tables
 
 
-def _number(key: str) -> Callable[[Row], str]:
-    return lambda row: f"{row[key]:,}"
+def _numbers(*columns: tuple[str, str]) -> list[tuple[str, Callable[[Row], str]]]:
+    """Columns that show a number as it is: its key, and the title over it."""
+    return [(title, partial(_number, key)) for key, title in columns]
+
+
+def _number(key: str, row: Row) -> str:
+    return f"{row[key]:,}"
+
+
+def _any(rows: Sequence[Row], key: str) -> bool:
+    return any(row[key] for row in rows)
 
 
 def _with_interval(row: Row, prefix: str, unit: str) -> str:
@@ -175,5 +187,5 @@ def _with_interval(row: Row, prefix: str, unit: str) -> str:
         return "-"
     low, high = row[f"{prefix}_low"], row[f"{prefix}_high"]
     if unit == "rate":
-        return percent(value) + (f"  [{100 * low:.0f}-{100 * high:.0f}]" if isfinite(high) else "")
-    return f"{value:.2f}" + (f"  [{low:.2f}, {high:.2f}]" if isfinite(high) else "")
+        return percent(value) + (f" [{100 * low:.0f}-{100 * high:.0f}]" if isfinite(high) else "")
+    return f"{value:.2f}" + (f" [{low:.2f}, {high:.2f}]" if isfinite(high) else "")

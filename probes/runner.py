@@ -172,8 +172,11 @@ class _Work:
         taken: set[str] = set()
         for number, model in enumerate(self.models):
             lane = _Lane(model, min(jobs, model.traits.max_concurrency or jobs))
-            for index in dispatch_order(self.plan.trials, model.traits, self.plan.spec["seed"]):
-                position = number * len(self.plan.trials) + index
+            first = number * len(self.plan.trials)
+            wanted = [position - first for position in self.selected if 0 <= position - first < len(self.plan.trials)]
+            trials = [self.plan.trials[index] for index in wanted]
+            for place in dispatch_order(trials, model.traits, self.plan.spec["seed"]):
+                position = first + wanted[place]
                 if position in pending and self.run.trial_ids[position] not in taken:
                     taken.add(self.run.trial_ids[position])
                     lane.waiting.append(position)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 LEVEL = 0.95
 POWER = 0.80
+LEAST_P = 0.001  # smaller ones are not told apart in words
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +137,20 @@ def too_few_words(blocks: int) -> str:
     return f"{_blocks(blocks)} cannot tell any difference from chance; {fewest_blocks_for_significance()} can."
 
 
-def interval_words(interval: Interval, blocks: int, *, scale: float, unit: str, digits: int) -> str:
+def difference_words(interval: Interval, p_value: float, blocks: int, *, scale: float, unit: str, digits: int) -> str:
     """A difference for people, scaled into its unit.
 
-    Example: "+12 points, 95% interval +3 to +20, 10 blocks"; a single block has no interval.
+    Example: "+12 points, 95% interval +3 to +20, p = 0.021, 10 blocks"; a single block has only its difference.
     """
     value, low, high = (f"{scale * each:+.{digits}f}" for each in (interval.estimate, interval.low, interval.high))
-    limits = f"95% interval {low} to {high}, " if blocks > 1 else ""
-    return f"{value} {unit}, {limits}{_blocks(blocks)}"
+    p_is = f"p {p_words(p_value)}" if p_value < LEAST_P else f"p = {p_words(p_value)}"
+    test = f"95% interval {low} to {high}, {p_is}, " if blocks > 1 else ""
+    return f"{value} {unit}, {test}{_blocks(blocks)}"
+
+
+def p_words(p_value: float) -> str:
+    """A p-value for people. Examples: 0.0214 -> "0.021", 0.00002 -> "< 0.001"."""
+    return f"< {LEAST_P}" if p_value < LEAST_P else f"{p_value:.3f}"
 
 
 def _blocks(count: int) -> str:

@@ -48,7 +48,8 @@ CALLS = """
         case when count(attempt_id) = count(prompt_tokens_evaluated)
             then coalesce(sum(prompt_tokens_evaluated), 0) end as prompt_tokens_evaluated,
         coalesce(sum(latency_s), 0.0) as latency_s
-    from attempts left join completions on attempt_id = attempts.id
+    from attempts left join completions
+        on completions.trial_id = attempts.trial_id and completions.attempt_id = attempts.id
     where run_id = ?"""
 
 

@@ -14,8 +14,8 @@ from probes.plan import Result
 from probes.scoring import Score, score_answer
 from probes.stats import (
     PairedDifference,
+    difference_words,
     fewest_blocks_for_significance,
-    interval_words,
     paired_difference,
     too_few_words,
     wilson,
@@ -202,7 +202,7 @@ def ends_sentences(found: EndsAndMiddle) -> list[str]:
 
 def _difference_sentence(clear: str, found: PairedDifference, *, otherwise: str) -> str:
     estimate = found.interval.estimate
-    figures = f"({interval_words(found.interval, found.blocks, scale=100, unit='points', digits=0)})"
+    figures = f"({difference_words(found.interval, found.p_value, found.blocks, scale=100, unit='points', digits=0)})"
     if not found.clear:
         return f"{otherwise} {figures}."
     more = "more" if estimate > 0 else "less"

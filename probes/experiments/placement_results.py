@@ -22,9 +22,9 @@ from probes.stats import (
     LEVEL,
     Interval,
     PairedDifference,
+    difference_words,
     fewest_blocks_for_significance,
     holm,
-    interval_words,
     mean_interval,
     paired_difference,
     too_few_words,
@@ -34,6 +34,7 @@ from probes.store import Score as Verdict
 SCORER = "coverage@1"
 Row = dict[str, Any]
 Setting = tuple[str, int]  # model, length in ruler tokens
+SUMMARY_RATE = 0.3  # with fewer of the facts kept, answers are no summaries of them
 COPIED_RUN = 8  # words in a row that no summary shares with its document by accident
 
 
@@ -266,14 +267,17 @@ def manner_sentence(summaries: Sequence[Summary]) -> str:
     read = [each for each in summaries if each.outcome not in ("error", "refusal")]
     copied = sum(each.copied >= 0.5 for each in read)
     repeated = sum(each.repeated >= 0.5 > each.copied for each in read)
-    own = len(read) - copied - repeated
-    counts = (
+    kept, facts = sum(len(each.covered) for each in read), FACTS * len(read)
+    sentence = (
         f"Of {len(read)} answers to the instruction, {copied} mostly copy the document word for word, {repeated} "
-        f"mostly repeat themselves, and {own} are in words of their own."
+        f"mostly repeat themselves, and {len(read) - copied - repeated} are in words of their own. Together they keep "
+        f"{kept} of {facts} facts with their names."
     )
-    if own < len(read) / 2:
-        counts += " So this model goes on with the text instead of summarising it, and its answers say little."
-    return counts
+    if copied + repeated > len(read) / 2:
+        sentence += " So this model goes on with the text instead of summarising it."
+    elif kept < SUMMARY_RATE * facts:
+        sentence += " So they are no summaries that could be compared."
+    return sentence
 
 
 def contrast_sentences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -282,7 +286,7 @@ def contrast_sentences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     for row in rows:
         unit, scale, digits = ("nats", 1, 2) if row["outcome"] == "margin_nats" else ("points", 100, 0)
         interval = Interval(row["difference"], row["low"], row["high"])
-        figures = interval_words(interval, row["blocks"], scale=scale, unit=unit, digits=digits)
+        figures = difference_words(interval, row["p_holm"], row["blocks"], scale=scale, unit=unit, digits=digits)
         what = "margin" if row["outcome"] == "margin_nats" else "coverage"
         pair = CONTRASTS[row["arm"], row["control"]]
         if row["p_holm"] < 1 - LEVEL and row["low"] * row["high"] > 0:

@@ -56,7 +56,9 @@ class Engine:
         self._vocabulary_size: int = about["n_vocab"]
         self._letter: int = self._call("/tokenize", {"content": "a", "add_special": False})["tokens"][-1]
         self._distributions: OrderedDict[tuple[int, ...], Distribution] = OrderedDict()
+        # Candidates are scored after one and the same chat, one call each.
         self.render = lru_cache(maxsize=64)(self._render)
+        self.tokens = lru_cache(maxsize=64)(self._tokens)
 
     def _call(self, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
@@ -73,30 +75,28 @@ class Engine:
             raise Refused(kind="rejected", what="the model's chat template cannot begin the answer with given words")
         return rendered
 
-    def tokens(self, text: str) -> list[int]:
+    def _tokens(self, text: str) -> tuple[int, ...]:
         """The ids of a rendered chat, special tokens read as such."""
         body = {"content": text, "add_special": True, "parse_special": True}
-        ids: list[int] = self._call("/tokenize", body)["tokens"]
-        return ids
+        return tuple(self._call("/tokenize", body)["tokens"])
 
-    def tokens_of_continuation(self, rendered: str, prompt: list[int], text: str) -> list[int]:
+    def tokens_of_continuation(self, rendered: str, prompt: tuple[int, ...], text: str) -> tuple[int, ...]:
         """The ids that follow the prompt's when the text follows it; the text's own if the two would melt together."""
         whole = self.tokens(rendered + text)
         if whole[: len(prompt)] == prompt:
             return whole[len(prompt) :]
         body = {"content": text, "add_special": False, "parse_special": False}
-        own: list[int] = self._call("/tokenize", body)["tokens"]
-        return own
+        return tuple(self._call("/tokenize", body)["tokens"])
 
-    def complete(self, prompt: list[int], options: dict[str, Any]) -> Reply:
+    def complete(self, prompt: tuple[int, ...], options: dict[str, Any]) -> Reply:
         """One answer of the server, in its own words, or `Refused`."""
-        body = {"prompt": prompt, "cache_prompt": True, **options}
+        body = {"prompt": list(prompt), "cache_prompt": True, **options}
         reply: Reply = self._server.handle_completions(body)
         if "error" in reply:
             raise Refused(kind="rejected", what=str(reply["error"].get("message", reply["error"])))
         return reply
 
-    def score(self, prompt: list[int], continuation: list[int]) -> tuple[list[tuple[float, bytes]], int]:
+    def score(self, prompt: tuple[int, ...], continuation: tuple[int, ...]) -> tuple[list[tuple[float, bytes]], int]:
         """The log-probability and the bytes of each token after those before it, and how many tokens that computed."""
         scored: list[tuple[float, bytes]] = []
         evaluated = 0
@@ -133,7 +133,7 @@ class Engine:
     def _next(self, before: tuple[int, ...], token: int, seen: int) -> Reply:
         """Have `token` come next, and see the probabilities of the `seen` likeliest."""
         options = {"n_predict": 1, "temperature": 0, "n_probs": seen, "logit_bias": [[token, FORCING_BIAS]]}
-        return self.complete(list(before), options)
+        return self.complete(before, options)
 
 
 def answer(engine: Engine, question: dict[str, Any]) -> Reply:

