@@ -41,7 +41,7 @@ small-tokenizer: install-test ## Train the small tokenizer that the package ship
 	@$(BIN)/python -m tests.small_tokenizer
 
 readme: install-test ## Write the command reference into the README
-	@$(BIN)/python -m cogapp -r README.md
+	@$(BIN)/python -m cogapp -P -r README.md
 
 install-local: EXTRAS := local
 install-local:

@@ -1,12 +1,14 @@
 """`needlepoint runs`: what was run, and its tables again, without calling any model."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cli.options import OrderedGroup, store_option
-from cli.output import Column, OutputOptions, Table, emit, output_options
+from cli.output import Column, OutputOptions, Table, output_options
+from cli.tables import emit_both
 
 
 @click.group(cls=OrderedGroup)
@@ -48,11 +50,14 @@ def list_runs(store: Path | None, output: OutputOptions) -> None:
         Column("run", "run"),
         Column("probe", "probe"),
         Column("models", "models"),
-        Column("created_utc", "created (UTC)", show=lambda utc: str(utc)[:16].replace("T", " ")),
+        Column("created_utc", "created (UTC)"),
         *(Column(key, key, align="right") for key in ("trials", "answered", "failed", "lost")),
     ]
     notes = [] if rows else ["No run yet; try: needlepoint probe needle -m sim/u-shape -n 20"]
-    emit(Table("runs list", columns, rows, title="Runs", notes=notes), output)
+    table = Table("runs list", columns, rows, title="Runs", notes=notes)
+    # A run's id begins with its date, so people need no column for it; the row fits eighty columns then.
+    shorter = replace(table, columns=[column for column in columns if column.key != "created_utc"])
+    emit_both([table], [shorter], output)
 
 
 @runs.command("show")

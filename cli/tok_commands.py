@@ -133,15 +133,14 @@ def train(
     training_s = round(time.monotonic() - started, 3)
     replaced = path.exists()
     tokenizer.save(path)
-    say(f"{'replaced' if replaced else 'wrote'} {path}")
+    say(f"{'replaced' if replaced else 'wrote'} {path} after {training_s:.1f} s of training")
     row = {
         "file": str(path),
         "vocab_size": tokenizer.vocab_size,
         "merges": len(tokenizer.merges or ()),
         **_measured(tokenizer, corpus),
-        "training_s": training_s,
     }
-    emit(_training_table(row, asked=vocab_size), output)
+    emit(_training_table(row, asked=vocab_size, training_s=training_s), output)
 
 
 def _check_before_training(path: Path, split: str) -> None:
@@ -155,7 +154,7 @@ def _check_before_training(path: Path, split: str) -> None:
         check_agreement(make_split(split))
 
 
-def _training_table(row: dict[str, Any], *, asked: int) -> Table:
+def _training_table(row: dict[str, Any], *, asked: int, training_s: float) -> Table:
     columns = [
         Column("file", "Tokenizer"),
         Column("vocab_size", "Vocabulary", "right"),
@@ -163,12 +162,11 @@ def _training_table(row: dict[str, Any], *, asked: int) -> Table:
         Column("corpus_bytes", "Corpus bytes", "right"),
         Column("corpus_tokens", "Corpus tokens", "right"),
         Column("bytes_per_token", "Bytes per token", "right"),
-        Column("training_s", "Seconds", "right", "{:.1f}".format),
     ]
     notes = []
     if row["vocab_size"] < asked:
         notes.append(f"The corpus was exhausted at {row['vocab_size']:,} tokens; {asked:,} were asked for.")
-    return Table("tok train", columns, [row], notes=notes)
+    return Table("tok train", columns, [row], meta={"training_s": training_s}, notes=notes)
 
 
 def _measured(tokenizer: "Tokenizer", corpus: Sequence[Path]) -> dict[str, Any]:

@@ -22,27 +22,31 @@ ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 88
 
 
-def show(*commands: str) -> None:
-    """Print the commands and what a terminal shows for them, as a block for the README."""
-    with tempfile.TemporaryDirectory() as home:
-        blocks = [f"$ {command}\n{run(command, home=home, colour=False)}" for command in commands]
-    text = "\n".join(block.rstrip() + "\n" for block in blocks)
-    sys.stdout.write(f"```console\n{text}```\n")
+def show(*lines: str) -> None:
+    """Print the commands and what a terminal shows for them, as a block for the README.
+
+    They run in a directory of their own that holds the samples. A run's name, which tells its time, is made the same.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        Path(place, "samples").symlink_to(ROOT / "samples")
+        blocks = [f"$ {command}\n{run(command, place=place, colour=False)}".rstrip() for command in lines]
+    text = re.sub(r"\b20\d{6}-\d{6}-[0-9a-f]{4}\b", "20261122-101500-3f2a", "\n\n".join(blocks))
+    sys.stdout.write(f"```console\n{text}\n```\n")
 
 
-def run(command: str, *, home: str | None, colour: bool) -> str:
-    """What a terminal shows for a command, progress left out; `home` is where needlepoint keeps its files."""
-    own = {"NEEDLEPOINT_HOME": home} if home else {}
+def run(command: str, *, place: str | None, colour: bool) -> str:
+    """What a terminal shows for a command, progress left out; in `place`, with a home there, or where we are."""
+    own = {"NEEDLEPOINT_HOME": f"{place}/home"} if place else {}
     looks = {"TERM": "xterm-256color", "COLORTERM": "truecolor"} if colour else {"NO_COLOR": "1", "TERM": "xterm"}
     kept = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "FORCE_COLOR"}}
-    if home:
+    if place:
         kept = {name: value for name, value in kept.items() if not name.startswith("NEEDLEPOINT_")}
     program, *arguments = shlex.split(command)
     assert program == "needlepoint"
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "cli", *arguments],
-        cwd=ROOT,
+        cwd=place or ROOT,
         env=kept | own | looks | {"COLUMNS": str(WIDTH), "PYTHONPATH": str(ROOT)},
         stdin=subprocess.DEVNULL,
         stdout=theirs,
@@ -63,20 +67,20 @@ def run(command: str, *, home: str | None, colour: bool) -> str:
 
 def reference() -> None:
     """Print the help of every command."""
-    for path, command in _commands("needlepoint", needlepoint):
+    for path, command in commands("needlepoint", needlepoint):
         with click.Context(command, info_name=path, max_content_width=WIDTH, terminal_width=WIDTH) as context:
             text = command.get_help(context)
         sys.stdout.write(f"<details><summary><code>{path}</code></summary>\n\n```\n{text}\n```\n\n</details>\n")
 
 
-def _commands(path: str, command: click.Command) -> list[tuple[str, click.Command]]:
+def commands(path: str, command: click.Command) -> list[tuple[str, click.Command]]:
     found = [(path, command)]
     if isinstance(command, click.Group):
         context = click.Context(command)
         for name in command.list_commands(context):
             each = command.get_command(context, name)
             assert each is not None
-            found += _commands(f"{path} {name}", each)
+            found += commands(f"{path} {name}", each)
     return found
 
 
@@ -86,7 +90,7 @@ def draw(target: Path, command: str) -> None:
     from rich.text import Text
 
     console = Console(record=True, width=WIDTH, file=io.StringIO())
-    console.print(Text.from_ansi(run(command, home=None, colour=True).strip("\n")))
+    console.print(Text.from_ansi(run(command, place=None, colour=True).strip("\n")))
     picture = console.export_svg(title=command)
     picture = re.sub(r"@font-face \{.*?\}\n?", "", picture, flags=re.DOTALL)
     target.write_text(re.sub(r"[ \t]+\n", "\n", picture), encoding="utf-8")

@@ -1,0 +1,35 @@
+"""The README shows what the commands print today, and every command and file that it names is there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.readme import commands, needlepoint
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_outputs_and_the_reference_are_todays() -> None:
+    command = [sys.executable, "-m", "cogapp", "-P", "--check", "--diff", "README.md"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"run `make readme`\n{done.stdout}"
+
+
+def test_every_command_has_its_help_and_its_real_output() -> None:
+    for path, command in commands("needlepoint", needlepoint):
+        assert f"<summary><code>{path}</code></summary>" in README
+        if not hasattr(command, "commands") and path != "needlepoint quickstart":  # the quickstart is the picture
+            assert re.search(rf"^\$ {path} ", README + " ", flags=re.MULTILINE) or f"$ {path}\n" in README, path
+
+
+def test_every_file_that_is_linked_is_there() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert "://" in target or (ROOT / target).exists(), target
+
+
+def test_every_make_target_that_is_named_is_there() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"\bmake ([a-z-]+)", README):
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
