@@ -133,7 +133,8 @@ def train(
     training_s = round(time.monotonic() - started, 3)
     replaced = path.exists()
     tokenizer.save(path)
-    say(f"{'replaced' if replaced else 'wrote'} {path} after {training_s:.1f} s of training")
+    say(f"trained in {training_s:.1f} s")
+    say(f"{'replaced' if replaced else 'wrote'} {path}")
     row = {
         "file": str(path),
         "vocab_size": tokenizer.vocab_size,
