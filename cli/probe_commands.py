@@ -18,17 +18,38 @@ ruler_option = click.option(
     show_default=True,
     help="The tokenizer by which lengths are planned, the same for every model.",
 )
-max_tokens_option = click.option(
-    "--max-tokens", type=click.IntRange(min=1), metavar="N", help="The most tokens that an answer may have."
-)
-lengths_option = click.option(
-    "--lengths",
-    metavar="N,N,...",
-    help="Lengths of the text, in tokens of the ruler, e.g. 500,1000,2000.",
-)
-blocks_option = click.option(
-    "-n", "--blocks", type=click.IntRange(min=1), metavar="N", help="How many texts to make of each length."
-)
+
+
+def experiment_options(*, lengths: int, blocks: int, max_tokens: int) -> Callable[[Command], Command]:
+    """Add what every probe can be told; the numbers are its defaults, for the help only."""
+    parts: list[Callable[[Command], Command]] = [
+        click.option(
+            "--lengths",
+            metavar="N,N,...",
+            help=f"Lengths of the text, in tokens of the ruler, e.g. 500,1000,2000.  [default: {lengths}]",
+        ),
+        click.option(
+            "-n",
+            "--blocks",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help=f"How many texts to make of each length.  [default: {blocks}]",
+        ),
+        click.option(
+            "--max-tokens",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help=f"The most tokens that an answer may have.  [default: {max_tokens}]",
+        ),
+        *(seed_option, ruler_option, jobs_option, store_option, output_options),
+    ]
+
+    def add(command: Command) -> Command:
+        for option in reversed(parts):
+            command = option(command)
+        return command
+
+    return add
 
 
 @click.group(cls=OrderedGroup)
@@ -67,14 +88,7 @@ def probe() -> None:
     metavar="FILE",
     help="Hide the needles in your own text (UTF-8); may be repeated.  [default: generated prose]",
 )
-@lengths_option
-@blocks_option
-@max_tokens_option
-@seed_option
-@ruler_option
-@jobs_option
-@store_option
-@output_options
+@experiment_options(lengths=1000, blocks=5, max_tokens=32)
 def needle(models: tuple[str, ...], output: OutputOptions, **given: Any) -> None:
     """Hide five statements in a text and ask for each of them, and for one that is not there.
 
@@ -102,14 +116,7 @@ def needle(models: tuple[str, ...], output: OutputOptions, **given: Any) -> None
     help="coverage: which facts a written summary keeps; margin: how available each fact is, by log-probability. "
     "May be repeated.  [default: both]",
 )
-@lengths_option
-@blocks_option
-@max_tokens_option
-@seed_option
-@ruler_option
-@jobs_option
-@store_option
-@output_options
+@experiment_options(lengths=400, blocks=10, max_tokens=160)
 def placement(models: tuple[str, ...], output: OutputOptions, **given: Any) -> None:
     """Put one instruction before a document, after it, or at both ends, each against its own control.
 

