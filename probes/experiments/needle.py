@@ -90,12 +90,14 @@ def _block_trials(options: NeedleOptions, ruler: Ruler, length: int, layout: str
     turn = block % NEEDLES
     needles = needles[turn:] + needles[:turn]
     ensure_absent(haystack.text, [*needles, absent])
+    tokens = ruler.count(haystack.text)
     placed = place(haystack, [needle.text for needle in needles], layout_depths(layout))
     for asked, needle in enumerate([*needles, absent]):
         present = asked < NEEDLES
         cell: dict[str, Any] = {
             "block": block,
             "length_tokens": length,
+            "haystack_tokens": tokens,
             "layout": layout,
             "asked": asked if present else None,
             "depth": layout_depths(layout)[asked] if present else None,

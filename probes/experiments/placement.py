@@ -91,6 +91,7 @@ def _block_trials(options: PlacementOptions, ruler: Ruler, length: int, block: i
     facts = [drawn[number] for number in williams_row(block % FACTS)]
     haystack = generated_haystack(f"document/{options.seed}/{block}", length, ruler.count)
     ensure_absent(haystack.text, facts)
+    tokens = ruler.count(haystack.text)
     depths = [(decile + 0.5) / FACTS for decile in range(FACTS)]
     document = place(haystack, [fact.text for fact in facts], depths)
     for arm in options.place:
@@ -98,6 +99,7 @@ def _block_trials(options: PlacementOptions, ruler: Ruler, length: int, block: i
         cell: dict[str, Any] = {
             "block": block,
             "length_tokens": length,
+            "document_tokens": tokens,
             "arm": arm,
             "names": [fact.name for fact in facts],
             "values": [fact.value for fact in facts],

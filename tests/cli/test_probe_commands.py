@@ -69,7 +69,8 @@ def test_more_blocks_reuse_what_fewer_have_answered() -> None:
     assert "18 trials answered (12 of them kept from before)" in run(*command, "-n", "3").stderr
 
 
-def test_failed_trials_are_counted_apart_exit_3_and_can_be_tried_again() -> None:
+def test_failed_trials_are_counted_apart_exit_3_and_can_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("probes.runner.wait_before_next", lambda _err, attempts: 0.0 if attempts < 3 else None)
     command = ["probe", "needle", "-m", "sim/flaky?fail=1", "-n", "1", "--lengths", "150", "--jsonl"]
     result = run(*command)
     assert result.exit_code == 3

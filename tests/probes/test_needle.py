@@ -72,8 +72,9 @@ def test_the_same_options_make_the_same_bytes_and_another_seed_others() -> None:
 def test_the_length_is_that_of_the_haystack_without_its_needles() -> None:
     for trial in plan(lengths=(150, 400)).trials:
         text = trial.request.messages[0].content.rsplit("\n\n", 1)[0]
-        added = NEEDLES * 5
+        added = NEEDLES * len("The passcode for Brenmoor is 48213.".split())
         assert abs(len(text.split()) - added - trial.cell["length_tokens"]) <= 20
+        assert trial.cell["haystack_tokens"] == len(text.split()) - added
 
 
 @pytest.mark.parametrize(
