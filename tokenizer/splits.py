@@ -85,6 +85,10 @@ class Split:
             return pieces
         return _pieces_with_gaps(expression, text)
 
+    def matches(self, text: str) -> bool:
+        """Whether the pattern matches anything in a text."""
+        return _compile(self.pattern, self.dialect, _extent(text)).search(text) is not None
+
     def split_spans(self, data: bytes) -> list[tuple[int, int]]:
         """The pieces of any bytes as (start, end) in bytes."""
         spans = []

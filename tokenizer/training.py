@@ -93,10 +93,21 @@ def count_pieces(documents: Iterable[bytes | str], split: Split) -> Counter[byte
     """How often each pre-token occurs in the documents, in the order of first appearance.
 
     Example: count_pieces(["a b", "a"], make_split("gpt2")) == {b"a": 2, b" b": 1}
+
+    Raises:
+        UsageError: the split's pattern matches nothing in any document, so that each would be a single piece.
     """
     pieces: Counter[str] = Counter()
+    is_matched = False
     for document in documents:
-        pieces.update(split.pieces(as_text(as_bytes(document))))
+        text = as_text(as_bytes(document))
+        is_matched = is_matched or split.matches(text)
+        pieces.update(split.pieces(text))
+    if pieces and not is_matched:
+        raise UsageError(
+            "the split pattern matches nothing in the text, which would be a single piece",
+            hint="write a pattern that matches words, such as '\\S+|\\s+', or take gpt2, cl100k or o200k",
+        )
     return Counter({piece_bytes(piece): count for piece, count in pieces.items()})
 
 

@@ -163,3 +163,9 @@ def test_documents_that_cannot_be_read(tmp_path: Path) -> None:
         documents = read_documents([locked])
     with pytest.raises(UserError, match=r"cannot read .*locked\.txt"):
         list(documents)
+
+
+def test_a_pattern_that_matches_nothing_is_refused():
+    with pytest.raises(UsageError, match="matches nothing in the text"):
+        train(["some words", "and more"], vocab_size=300, split="[0-9]+")
+    assert train(["some words", "and 1 more"], vocab_size=300, split="[0-9]+").vocab_size > 256
