@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from cli.experiment_tables import emit_experiment
+from cli.experiment_tables import emit_experiments, experiment_tables
+from cli.main import version
 from cli.output import OutputOptions
 from cli.progress import Advance, progress_bar, say
 from probes.experiment_file import OPTIONS, ExperimentOptions, checked
@@ -41,8 +42,9 @@ def make_ruler(name: str) -> Ruler:
     return Ruler(name, lambda text: tokenizer.count(text, special_as_text=True))
 
 
-def make_plan(options: ExperimentOptions, ruler: Ruler) -> Plan:
+def make_plan(options: ExperimentOptions) -> Plan:
     """The plan of either probe."""
+    ruler = make_ruler(options.ruler)
     if isinstance(options, NeedleOptions):
         return plan_needle(options, ruler)
     return plan_placement(options, ruler)
@@ -52,7 +54,7 @@ def plan_again(probe: str, spec: Mapping[str, Any]) -> Plan:
     """The plan of a run that is kept, from its spec: the same bytes, which the store checks."""
     kind = OPTIONS[probe]
     values = {key: value for key, value in spec.items() if key in kind.model_fields}
-    return make_plan(checked(kind, values, where="the run's spec"), make_ruler(spec["ruler"]))
+    return make_plan(checked(kind, values, where="the run's spec"))
 
 
 def verdicts(probe: str, results: Sequence[Result]) -> tuple[str, list[Verdict]]:
@@ -63,37 +65,43 @@ def verdicts(probe: str, results: Sequence[Result]) -> tuple[str, list[Verdict]]
 
 
 def carry_out(
+    command: str,
     experiments: Sequence[tuple[str, ExperimentOptions]],
     *,
     models: Sequence[str],
     store_path: Path | None,
-    ruler_name: str,
     jobs: int,
     output: OutputOptions,
 ) -> None:
-    """Run the experiments one after the other and show the results of each; exit 3 where trials are missing.
+    """Run the experiments one after the other and show what they found; exit 3 where trials are missing.
 
     Raises:
         UsageError: no model was named.
-        UserError: a model, the ruler, the store or a haystack cannot be used; nothing was sent then.
+        UserError: a model, a ruler, the store or a haystack cannot be used; nothing was sent then.
     """
     if not models:
         raise UsageError("no model to ask", hint="name one with -m, e.g. -m local/smollm2-135m or -m sim/u-shape")
-    ruler = make_ruler(ruler_name)
-    plans = [make_plan(options, ruler) for _, options in experiments]
-    missing = 0
+    names = list(dict.fromkeys(models))  # the same model twice would count every text twice
+    for name in names:
+        load_model(name)
+    plans = [make_plan(options) for _, options in experiments]
+    found, missing = [], 0
     with Store.open(store_path or default_store()) as store:
         for plan in plans:
-            asked = [load_model(name) for name in models]
+            asked = [load_model(name) for name in names]
             run = store.begin_run(plan, asked)
             summary = asyncio.run(run_with_progress(store, run, plan, asked, jobs))
             say(run_sentence(run, summary))
             results = store.results(run.id, plan)
             store.save_scores(*verdicts(plan.probe, results))
-            emit_experiment(f"probe {plan.probe}", plan.probe, results, {"run": run.id, **plan.spec}, output)
+            identities = {model.name: model.identity for model in asked}
+            meta = {"run": run.id, "needlepoint": version(), "models": identities, **plan.spec}
+            found.append(experiment_tables(command, plan.probe, results, meta))
             missing += summary.missing + summary.failed
+    emit_experiments(found, output)
     if missing:
-        say(f"{missing} trials have no answer; run the same command again to try them again")
+        trials = "trial has" if missing == 1 else "trials have"
+        say(f"{missing} {trials} no answer; run the same command again to try again")
         click.get_current_context().exit(MISSING_TRIALS)
 
 

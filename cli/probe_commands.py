@@ -58,7 +58,7 @@ def probe() -> None:
 
     \b
     needlepoint probe needle -m sim/u-shape -n 20
-    needlepoint probe placement -m local/smollm2-135m -n 4
+    needlepoint probe placement -m local/smollm2-135m -n 8
     needlepoint probe run samples/needle.toml
 
     Every call is kept in the run store. Running the same command again goes on where it stopped.
@@ -88,7 +88,7 @@ def probe() -> None:
     metavar="FILE",
     help="Hide the needles in your own text (UTF-8); may be repeated.  [default: generated prose]",
 )
-@experiment_options(lengths=1000, blocks=5, max_tokens=32)
+@experiment_options(lengths=1000, blocks=10, max_tokens=32)
 def needle(models: tuple[str, ...], output: OutputOptions, **given: Any) -> None:
     """Hide five statements in a text and ask for each of them, and for one that is not there.
 
@@ -122,7 +122,7 @@ def placement(models: tuple[str, ...], output: OutputOptions, **given: Any) -> N
 
     \b
     needlepoint probe placement -m sim/recency -n 10
-    needlepoint probe placement -m local/smollm2-135m -n 4 --lengths 300
+    needlepoint probe placement -m local/smollm2-135m -n 8 --lengths 300
     needlepoint probe placement -m local/smollm2-135m --place before --place after --measure coverage
     """
     _run_one("placement", models, output, given)
@@ -131,26 +131,28 @@ def placement(models: tuple[str, ...], output: OutputOptions, **given: Any) -> N
 @probe.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @model_option
-@ruler_option
 @jobs_option
 @store_option
 @output_options
-def run(file: Path, models: tuple[str, ...], ruler: str, jobs: int, store: Path | None, output: OutputOptions) -> None:
+def run(file: Path, models: tuple[str, ...], jobs: int, store: Path | None, output: OutputOptions) -> None:
     """Run every experiment of a file.
 
     \b
     needlepoint probe run samples/needle.toml
     needlepoint probe run samples/placement.toml -m sim/perfect --json
+
+    The file is TOML: `models`, `seed` and `store` at the top, then a table [[experiment]] for each probe, whose keys
+    are `probe` and the long options of that probe with _ for -: blocks, lengths, max_tokens, ...
     """
     from cli.experiment_runs import carry_out
     from probes.experiment_file import read_experiment_file
 
     asked = read_experiment_file(file)
     carry_out(
+        "probe run",
         asked.experiments,
         models=models or asked.models,
         store_path=store or asked.store,
-        ruler_name=ruler,
         jobs=jobs,
         output=output,
     )
@@ -161,9 +163,10 @@ def _run_one(probe_name: str, models: Sequence[str], output: OutputOptions, give
     from cli.experiment_runs import carry_out
     from probes.experiment_file import OPTIONS, checked
 
-    store, ruler, jobs = given.pop("store"), given.pop("ruler"), given.pop("jobs")
+    store, jobs = given.pop("store"), given.pop("jobs")
     if given["lengths"] is not None:
         given["lengths"] = [length.strip() for length in given["lengths"].split(",")]
     values = {key: value for key, value in given.items() if value not in (None, ())}
     options = checked(OPTIONS[probe_name], values, where=f"probe {probe_name}")
-    carry_out([(probe_name, options)], models=models, store_path=store, ruler_name=ruler, jobs=jobs, output=output)
+    command = f"probe {probe_name}"
+    carry_out(command, [(probe_name, options)], models=models, store_path=store, jobs=jobs, output=output)

@@ -98,7 +98,7 @@ class Rounds:
 
 async def _run_rounds(store: "Store", model_name: str, *, full: bool) -> Rounds:
     """Run what is missing of the rounds, one after the other, and give the results of the whole ones."""
-    from cli.experiment_runs import make_plan, make_ruler, show_progress, verdicts
+    from cli.experiment_runs import make_plan, show_progress, verdicts
     from cli.progress import progress_bar
     from probes.experiments.needle import NeedleOptions
     from probes.experiments.placement import PlacementOptions
@@ -106,10 +106,9 @@ async def _run_rounds(store: "Store", model_name: str, *, full: bool) -> Rounds:
     from probes.runner import run_plan
 
     limit = FULL_ROUNDS if full else ROUNDS
-    ruler = make_ruler("small")
     plans = [
-        make_plan(NeedleOptions(lengths=(500,), blocks=limit), ruler),
-        make_plan(PlacementOptions(lengths=(300,), blocks=limit, max_tokens=48), ruler),
+        make_plan(NeedleOptions(lengths=(500,), blocks=limit)),
+        make_plan(PlacementOptions(lengths=(300,), blocks=limit, max_tokens=48)),
     ]
     model = load_model(model_name)
     runs = [store.begin_run(plan, [model]) for plan in plans]

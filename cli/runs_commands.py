@@ -73,14 +73,15 @@ def show_run(run: str, store: Path | None, output: OutputOptions) -> None:
     needlepoint runs show 2026 -d project.db
     """
     from cli.experiment_runs import plan_again
-    from cli.experiment_tables import emit_experiment
+    from cli.experiment_tables import emit_experiments, experiment_tables
 
     with _open(store) as opened:
         found = opened.find_run(run)
         meta = {"run": found.id, **found.spec}
         # A needle is scored from the answer alone, which also works where a haystack of the user's own has gone.
         plan = plan_again(found.probe, found.spec) if found.probe == "placement" else None
-        emit_experiment("runs show", found.probe, opened.results(found.id, plan), meta, output)
+        tables = experiment_tables("runs show", found.probe, opened.results(found.id, plan), meta)
+    emit_experiments([tables], output)
 
 
 def _open(path: Path | None) -> Any:

@@ -180,7 +180,10 @@ class Screens:
             people_table(
                 "quickstart",
                 "",
-                [{**row, "low": row["margin_low"], "high": row["margin_high"]} for row in arms],
+                [
+                    {**row, "low": row["margin_low"], "high": row["margin_high"], "blocks": row["margin_blocks"]}
+                    for row in arms
+                ],
                 [
                     ("instruction", lambda row: _ARM_WORDS[row["arm"]]),
                     ("margin (nats)", lambda row: signed(row, "margin_nats")),

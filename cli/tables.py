@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from math import isfinite
 from typing import Any
 
 from cli.output import Column, OutputOptions, Table, emit, on_terminal, print_tables
@@ -29,7 +28,7 @@ def signed(row: Row, key: str, *, digits: int = 2) -> str:
     value, low, high = row[key], row["low"], row["high"]
     if value is None:
         return "?"
-    if not isfinite(high):  # one block has no interval
+    if row["blocks"] == 1:  # it has no interval
         return f"{value:+.{digits}f}"
     return f"{value:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
 
@@ -186,6 +185,7 @@ def _with_interval(row: Row, prefix: str, unit: str) -> str:
     if value is None:
         return "-"
     low, high = row[f"{prefix}_low"], row[f"{prefix}_high"]
+    several = row[f"{prefix}_blocks"] > 1
     if unit == "rate":
-        return percent(value) + (f" [{100 * low:.0f}-{100 * high:.0f}]" if isfinite(high) else "")
-    return f"{value:.2f}" + (f" [{low:.2f}, {high:.2f}]" if isfinite(high) else "")
+        return percent(value) + (f" [{100 * low:.0f}-{100 * high:.0f}]" if several else "")
+    return f"{value:.2f}" + (f" [{low:.2f}, {high:.2f}]" if several else "")

@@ -11,6 +11,7 @@ lengths = [500, 1000]
 
 import difflib
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -65,10 +66,11 @@ def read_experiment_file(path: Path) -> ExperimentFile:
 
 def _read_entry(entry: Any, seed: Any, folder: Path, where: str) -> tuple[str, ExperimentOptions]:
     probe = entry.get("probe") if isinstance(entry, dict) else None
-    if probe not in OPTIONS:
-        raise UsageError(f"{where}: probe = {probe!r}", hint=f"the probes are {', '.join(OPTIONS)}")
+    if not isinstance(probe, str) or probe not in OPTIONS:
+        what = "probe is missing" if probe is None else f"there is no probe {probe!r}"
+        raise UsageError(f"{where}: {what}", hint=f"the probes are {', '.join(OPTIONS)}")
     values = {"seed": seed, **{key: value for key, value in entry.items() if key != "probe"}}
-    _refuse_unknown(values, set(OPTIONS[probe].model_fields), where)
+    _refuse_unknown(values, set(OPTIONS[probe].model_fields) | {"probe"}, where, above=("models", "store"))
     if isinstance(values.get("haystack"), list):
         values["haystack"] = [folder / str(each) for each in values["haystack"]]
     return probe, checked(OPTIONS[probe], values, where=where)
@@ -89,9 +91,11 @@ def checked(kind: type[Options], values: dict[str, Any], *, where: str) -> Optio
         raise UsageError(f"{where}: {place}: {message}", hint="`--help` of the probe lists what it takes") from err
 
 
-def _refuse_unknown(values: dict[str, Any], known: set[str], where: str) -> None:
+def _refuse_unknown(values: dict[str, Any], known: set[str], where: str, above: Sequence[str] = ()) -> None:
     for key in values:
         if key not in known:
             nearest = difflib.get_close_matches(key, sorted(known), n=1)
             hint = f"did you mean {nearest[0]!r}?" if nearest else f"known are {', '.join(sorted(known))}"
+            if key in above:
+                hint = "it belongs at the top of the file, before the first [[experiment]]"
             raise UsageError(f"{where}: unknown key {key!r}", hint=hint)

@@ -1,5 +1,6 @@
 """The statistics behind every table, on scipy: the block is the unit, and every interval has a level of 95 %."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,13 +23,24 @@ class PairedDifference:
     """What paired differences, one a block, say about the mean difference.
 
     `p_value`: two-sided sign-flip permutation test. `detectable`: the smallest mean difference that a design with as
-    many blocks and as much spread shows with a power of 80 %; None below two blocks.
+    many blocks, as much spread and as many tests shows with a power of 80 %; None where no difference could be clear.
     """
 
     blocks: int
     interval: Interval
     p_value: float
     detectable: float | None
+
+    def row(self) -> dict[str, float | int | None]:
+        """The figures as they stand in a table's row."""
+        return {
+            "blocks": self.blocks,
+            "difference": self.interval.estimate,
+            "low": self.interval.low,
+            "high": self.interval.high,
+            "p_value": self.p_value,
+            "detectable": self.detectable,
+        }
 
     @property
     def clear(self) -> bool:
@@ -49,12 +61,17 @@ def wilson(successes: int, trials: int) -> Interval | None:
     return Interval(successes / trials, float(found.low), float(found.high))
 
 
-def paired_difference(differences: Sequence[float], *, seed: int) -> PairedDifference | None:
+def paired_difference(
+    differences: Sequence[float], *, seed: int, tests: int = 1, most: float = math.inf
+) -> PairedDifference | None:
     """Test and estimate the mean of one difference a block; None where there is no block.
+
+    `tests` is the size of the family that the test belongs to; only `detectable` depends on it, the p-value is not
+    corrected here. `most` is the largest difference there can be, 1 for rates: no limit lies beyond it.
 
     The test flips signs: every way up to fourteen blocks, else 20,000 ways drawn by `seed`.
     """
-    interval = mean_interval(differences, seed=seed)
+    interval = mean_interval(differences, seed=seed, least=-most, most=most)
     if interval is None:
         return None
     if len(differences) == 1:
@@ -66,12 +83,16 @@ def paired_difference(differences: Sequence[float], *, seed: int) -> PairedDiffe
     test = stats.permutation_test(
         (values,), np.mean, permutation_type="samples", n_resamples=20_000, rng=np.random.default_rng(seed)
     )
-    detectable = detectable_difference(float(values.std(ddof=1)), len(differences))
+    detectable = detectable_difference(float(values.std(ddof=1)), len(differences), tests=tests)
     return PairedDifference(len(differences), interval, min(1.0, float(test.pvalue)), detectable)
 
 
-def mean_interval(values: Sequence[float], *, seed: int) -> Interval | None:
+def mean_interval(
+    values: Sequence[float], *, seed: int, least: float = -math.inf, most: float = math.inf
+) -> Interval | None:
     """The mean of one value a block, with its interval over blocks; None where there is no block.
+
+    No limit lies outside `least` to `most`, which are 0 and 1 for rates.
 
     The bias-corrected and accelerated bootstrap (Efron 1987); Student's below six blocks, where resampling has too
     little to draw from; without limits for a single block.
@@ -84,12 +105,12 @@ def mean_interval(values: Sequence[float], *, seed: int) -> Interval | None:
     sample = np.asarray(values, dtype=float)
     count, mean, spread = len(sample), float(sample.mean()), float(sample.std(ddof=1)) if len(sample) > 1 else 0.0
     if count == 1:
-        return Interval(mean, -np.inf, np.inf)
+        return Interval(mean, least, most)
     if spread < 1e-12:  # identical values leave nothing to resample
         return Interval(mean, mean, mean)
     if count < 6:
         half = float(stats.t.ppf((1 + LEVEL) / 2, count - 1)) * spread / count**0.5
-        return Interval(mean, mean - half, mean + half)
+        return Interval(mean, max(least, mean - half), min(most, mean + half))
     drawn = stats.bootstrap(
         (sample,), np.mean, confidence_level=LEVEL, n_resamples=9999, method="BCa", rng=np.random.default_rng(seed)
     ).confidence_interval
@@ -110,31 +131,36 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def detectable_difference(spread: float, blocks: int) -> float | None:
+def detectable_difference(spread: float, blocks: int, *, tests: int = 1) -> float | None:
     """The smallest true mean difference that `blocks` paired differences show at 5 % with a power of 80 %.
 
     `spread` is the standard deviation of one difference. The usual formula for a paired t test:
-    (t(0.975) + t(0.8)) * spread / sqrt(blocks), with blocks - 1 degrees of freedom (Miller 2024, arXiv 2411.00640).
+    (t(0.975) + t(0.8)) * spread / sqrt(blocks), with blocks - 1 degrees of freedom (Miller 2024, arXiv 2411.00640);
+    for the smallest p-value of several tests 5 % is shared among them. None with too few blocks for any clear result.
     """
-    if blocks < 2:
+    if blocks < fewest_blocks(tests):
         return None
     from scipy import stats
 
-    quantiles = stats.t.ppf((1 + LEVEL) / 2, blocks - 1) + stats.t.ppf(POWER, blocks - 1)
+    quantiles = stats.t.ppf(1 - (1 - LEVEL) / 2 / tests, blocks - 1) + stats.t.ppf(POWER, blocks - 1)
     return float(quantiles * spread / blocks**0.5)
 
 
-def fewest_blocks_for_significance() -> int:
-    """The fewest blocks with which a two-sided sign-flip test can reach 5 % at all: 2 / 2**blocks <= 0.05."""
+def fewest_blocks(tests: int = 1) -> int:
+    """The fewest blocks with which a sign-flip test, one of so many, can reach 5 %: tests * 2 / 2**blocks < 0.05.
+
+    Example: fewest_blocks(1) -> 6, fewest_blocks(4) -> 8
+    """
     blocks = 1
-    while 2 / 2**blocks > 1 - LEVEL:
+    while tests * 2 / 2**blocks >= 1 - LEVEL:
         blocks += 1
     return blocks
 
 
-def too_few_words(blocks: int) -> str:
+def too_few_words(blocks: int, tests: int = 1) -> str:
     """What must be said where no result could have been clear."""
-    return f"{_blocks(blocks)} cannot tell any difference from chance; {fewest_blocks_for_significance()} can."
+    among = f" in {tests} contrasts" if tests > 1 else ""
+    return f"{_blocks(blocks)} cannot tell any difference from chance{among}; {fewest_blocks(tests)} can."
 
 
 def difference_words(interval: Interval, p_value: float, blocks: int, *, scale: float, unit: str, digits: int) -> str:
@@ -144,7 +170,8 @@ def difference_words(interval: Interval, p_value: float, blocks: int, *, scale: 
     """
     value, low, high = (f"{scale * each:+.{digits}f}" for each in (interval.estimate, interval.low, interval.high))
     p_is = f"p {p_words(p_value)}" if p_value < LEAST_P else f"p = {p_words(p_value)}"
-    test = f"95% interval {low} to {high}, {p_is}, " if blocks > 1 else ""
+    limits = f"95% interval {low} to {high}" if low != high else "alike in all blocks"
+    test = f"{limits}, {p_is}, " if blocks > 1 else ""
     return f"{value} {unit}, {test}{_blocks(blocks)}"
 
 

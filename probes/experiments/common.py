@@ -2,14 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from probes.statements import Statement
 from tokenizer.errors import UserError
 
 
+def listed(value: Any) -> Any:
+    """A list, also where a single value was given: 300 -> (300,)."""
+    return (value,) if isinstance(value, str | int | float | Path) else value
+
+
 @dataclass(frozen=True, slots=True)
 class Ruler:
-    """The tokenizer by which lengths are planned: its name for the record, and how it counts."""
+    """The tokenizer by which lengths are planned: its name, and how it counts."""
 
     name: str
     count: Callable[[str], int]

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from probes.experiments.common import Ruler, ensure_absent
+from probes.experiments.common import Ruler, ensure_absent, listed
 from probes.haystack import Haystack, Placed, generated_haystack, haystack_from_files, place
 from probes.models.base import Message, Request
 from probes.plan import Plan, PlannedTrial
@@ -29,10 +29,13 @@ class NeedleOptions(BaseModel):
     task: Literal["multi-key"] = "multi-key"
     lengths: tuple[int, ...] = Field(default=(1000,), min_length=1)
     layout: tuple[str, ...] = Field(default=("spread",), min_length=1)
-    blocks: int = Field(default=5, ge=1, le=10_000)
+    blocks: int = Field(default=10, ge=1, le=10_000)
     seed: int = 1
+    ruler: str = "small"
     max_tokens: int = Field(default=32, ge=1)
     haystack: tuple[Path, ...] = ()
+
+    _one_is_a_list = field_validator("lengths", "layout", "haystack", mode="before")(listed)
 
     @field_validator("lengths")
     @classmethod
@@ -80,7 +83,7 @@ def plan_needle(options: NeedleOptions, ruler: Ruler) -> Plan:
         for block in range(options.blocks)
         for trial in _block_trials(options, ruler, length, layout, block)
     ]
-    spec = options.model_dump(mode="json") | {"ruler": ruler.name, "outcome": "given when asked, by position"}
+    spec = options.model_dump(mode="json") | {"outcome": "given when asked, by position"}
     return Plan("needle", spec, tuple(trials))
 
 

@@ -15,7 +15,7 @@ from probes.scoring import Score, score_answer
 from probes.stats import (
     PairedDifference,
     difference_words,
-    fewest_blocks_for_significance,
+    fewest_blocks,
     paired_difference,
     too_few_words,
     wilson,
@@ -133,6 +133,17 @@ def order_depth_rows(scored: Sequence[Scored]) -> list[Row]:
     ]
 
 
+def ends_rows(scored: Sequence[Scored], *, seed: int) -> list[Row]:
+    """Two rows a setting: the ends less the middle, in what is given when asked for, and in its lift."""
+    rows = []
+    for (model, length, layout), group in by_setting(scored).items():
+        found = compare_ends(group, seed=seed)
+        for outcome, difference in (("given_rate", found.given), ("lift_rate", found.lift)) if found else ():
+            setting = {"model": model, "length_tokens": length, "layout": layout, "outcome": outcome}
+            rows.append(setting | difference.row())
+    return rows
+
+
 @dataclass(frozen=True, slots=True)
 class EndsAndMiddle:
     """The ends against the middle, one difference a block.
@@ -150,20 +161,23 @@ class EndsAndMiddle:
 
 
 def compare_ends(scored: Sequence[Scored], *, seed: int) -> EndsAndMiddle | None:
-    """Compare the ends with the middle over the blocks in which every question was answered; None without one."""
+    """Compare the ends with the middle, for one setting, over the blocks in which every question was answered.
+
+    None without such a block.
+    """
     blocks: dict[int, list[Scored]] = defaultdict(list)
     for each in scored:
         blocks[each.result.trial.block].append(each)
     given_differences, lift_differences = [], []
     for group in blocks.values():
-        if not all(each.counts for each in group):
+        if len(group) != NEEDLES + 1 or not all(each.counts for each in group):
             continue
         given = [_share(group, position, asked=True) for position in range(NEEDLES)]
         lift = [given[position] - _share(group, position, asked=False) for position in range(NEEDLES)]
         given_differences.append(_ends_less_middle(given))
         lift_differences.append(_ends_less_middle(lift))
-    given_difference = paired_difference(given_differences, seed=seed)
-    lift_difference = paired_difference(lift_differences, seed=seed)
+    given_difference = paired_difference(given_differences, seed=seed, most=1.0)
+    lift_difference = paired_difference(lift_differences, seed=seed, most=2.0)
     if given_difference is None or lift_difference is None:
         return None
     absent = [each for each in scored if each.asked is None and each.counts]
@@ -195,7 +209,7 @@ def ends_sentences(found: EndsAndMiddle) -> list[str]:
         said = f"Asked for a value that is not there, the model gave a planted one {found.absent_given} of"
         ends = f", {found.absent_ends} of these from an end" if found.absent_given else ""
         sentences.append(f"{said} {found.absent} times{ends}.")
-    if given.blocks < fewest_blocks_for_significance():
+    if given.blocks < fewest_blocks():
         sentences.append(too_few_words(given.blocks))
     return sentences
 

@@ -8,9 +8,9 @@ model's mouth in every arm, and the right value is compared with the values of t
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from probes.experiments.common import Ruler, ensure_absent
+from probes.experiments.common import Ruler, ensure_absent, listed
 from probes.haystack import generated_haystack, place
 from probes.models.base import Message, Request
 from probes.plan import Plan, PlannedTrial
@@ -51,7 +51,10 @@ class PlacementOptions(BaseModel):
     lengths: tuple[int, ...] = Field(default=(400,), min_length=1)
     blocks: int = Field(default=10, ge=1, le=10_000)
     seed: int = 1
+    ruler: str = "small"
     max_tokens: int = Field(default=160, ge=1)
+
+    _one_is_a_list = field_validator("place", "measure", "lengths", mode="before")(listed)
 
 
 def williams_row(row: int, size: int = FACTS) -> tuple[int, ...]:
@@ -79,7 +82,6 @@ def plan_placement(options: PlacementOptions, ruler: Ruler) -> Plan:
         for trial in _block_trials(options, ruler, length, block)
     ]
     spec = options.model_dump(mode="json") | {
-        "ruler": ruler.name,
         "outcome": "margin where the model gives log-probabilities, coverage otherwise",
         "contrasts": [list(pair) for pair in CONTRASTS],
     }

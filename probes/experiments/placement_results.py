@@ -21,9 +21,8 @@ from probes.scoring import Outcome, abstains, mentions
 from probes.stats import (
     LEVEL,
     Interval,
-    PairedDifference,
     difference_words,
-    fewest_blocks_for_significance,
+    fewest_blocks,
     holm,
     mean_interval,
     paired_difference,
@@ -180,7 +179,7 @@ def arm_rows(outcomes: Outcomes, *, seed: int) -> list[Row]:
             summaries = [each.summary for each in found if each.summary]
             read = [each for each in summaries if each.outcome not in ("error", "refusal")]
             margin_interval = mean_interval([each.mean for each in margins], seed=seed)
-            coverage = mean_interval([len(each.covered) / FACTS for each in read], seed=seed)
+            coverage = mean_interval([len(each.covered) / FACTS for each in read], seed=seed, least=0.0, most=1.0)
             if not margins and not summaries:
                 continue
             counts = Counter(each.outcome for each in summaries)
@@ -235,17 +234,18 @@ def contrast_rows(outcomes: Outcomes, *, seed: int) -> list[Row]:
     """One row a declared contrast and outcome, with the p-values of a setting's contrasts corrected after Holm."""
     rows = []
     for (model, length), blocks in outcomes.items():
-        for outcome in ("margin_nats", "coverage_rate"):
+        for outcome, most in (("margin_nats", math.inf), ("coverage_rate", 1.0)):
+            pairs = {pair: differences for pair in CONTRASTS if (differences := _paired(blocks, pair, outcome))}
             found = [
                 (pair, difference)
-                for pair in CONTRASTS
-                if (difference := paired_difference(_paired(blocks, pair, outcome), seed=seed)) is not None
+                for pair, differences in pairs.items()
+                if (difference := paired_difference(differences, seed=seed, tests=len(pairs), most=most)) is not None
             ]
             corrected = holm([difference.p_value for _, difference in found])
             for ((arm, control), difference), p_holm in zip(found, corrected, strict=True):
                 rows.append(
                     {"model": model, "length_tokens": length, "outcome": outcome, "arm": arm, "control": control}
-                    | _difference(difference)
+                    | difference.row()
                     | {"p_holm": p_holm}
                 )
     return rows
@@ -281,7 +281,10 @@ def manner_sentence(summaries: Sequence[Summary]) -> str:
 
 
 def contrast_sentences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """One sentence a contrast, in words chosen by the figures, and what this many blocks could have shown."""
+    """One sentence a contrast, in words chosen by the figures, and what this many blocks could have shown.
+
+    `rows` are the contrasts of one outcome, which are one family of tests.
+    """
     sentences = []
     for row in rows:
         unit, scale, digits = ("nats", 1, 2) if row["outcome"] == "margin_nats" else ("points", 100, 0)
@@ -295,8 +298,11 @@ def contrast_sentences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         else:
             shown = f"; {scale * row['detectable']:.{digits}f} could have been seen" if row["detectable"] else ""
             sentences.append(f"{pair}: no clear difference in {what} ({figures}{shown}).")
-    if rows and (most := max(row["blocks"] for row in rows)) < fewest_blocks_for_significance():
-        sentences.append(too_few_words(most))
+    tests = len(rows)
+    if rows and (most := max(row["blocks"] for row in rows)) < fewest_blocks(tests):
+        sentences.append(too_few_words(most, tests))
+    elif tests > 1:
+        sentences.append(f"The p-values are corrected for {tests} contrasts (Holm), the intervals are not.")
     return sentences
 
 
@@ -318,17 +324,6 @@ def _value(found: ArmOutcome | None, outcome: str) -> float | None:
     if found.summary is None or found.summary.outcome in ("error", "refusal"):
         return None
     return len(found.summary.covered) / FACTS
-
-
-def _difference(found: PairedDifference) -> Row:
-    return {
-        "blocks": found.blocks,
-        "difference": found.interval.estimate,
-        "low": found.interval.low,
-        "high": found.interval.high,
-        "p_value": found.p_value,
-        "detectable": found.detectable,
-    }
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -14,6 +14,7 @@ is drawn from the request itself, so the same request always gets the same answe
 """
 
 import asyncio
+import difflib
 import hashlib
 import math
 import re
@@ -148,7 +149,11 @@ def simulated_model(name: str) -> SimulatedModel:
     """
     kind, _, query = name.removeprefix("sim/").partition("?")
     if kind not in READERS:
-        raise UsageError(f"there is no simulated reader {kind!r}", hint=f"the readers are {', '.join(READERS)}")
+        nearest = difflib.get_close_matches(kind, READERS, n=1)
+        suggestion = f"did you mean sim/{nearest[0]}? " if nearest else ""
+        raise UsageError(
+            f"there is no simulated reader {kind!r}", hint=f"{suggestion}the readers are {', '.join(READERS)}"
+        )
     parameters = dict(READERS[kind])
     known = [*parameters, "latency_ms", "seed"]
     for key, text in parse_qsl(query, keep_blank_values=True):

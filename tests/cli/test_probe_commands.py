@@ -32,7 +32,7 @@ def test_a_needle_run_gives_its_tables_as_json() -> None:
     positions = [row for row in found if row["table"] == "position"]
     assert [row["position"] for row in positions] == [1, 2, 3, 4, 5]
     assert all((row["asked_rate"], row["not_asked_rate"], row["asked_n"]) == (1.0, 0.0, 3) for row in positions)
-    assert {row["table"] for row in found} == {"position", "confusion", "order_depth"}
+    assert {row["table"] for row in found} == {"position", "confusion", "order_depth", "ends_less_middle"}
     meta = json.loads(result.stdout)["meta"]
     assert json.loads(result.stdout)["schema"] == "needlepoint.probe.needle/1"
     assert (meta["blocks"], meta["lengths"], meta["ruler"]) == (3, [150], "small")
@@ -188,7 +188,7 @@ def test_a_pipe_gets_whole_rows_and_progress_stays_out_of_it(tmp_path: Path) -> 
     command = [sys.executable, "-m", "cli", "probe", "needle", "-m", "sim/u-shape", "-n", "2", "--lengths", "150"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     blocks = done.stdout.split("# ")
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     header, *body = blocks[1].splitlines()[1:]
     assert header.split("\t")[:4] == ["model", "length_tokens", "layout", "position"]
     assert len([line for line in body if line]) == 5

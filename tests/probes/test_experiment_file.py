@@ -47,7 +47,13 @@ def test_a_whole_file_is_read_with_paths_beside_it(tmp_path: Path) -> None:
     [
         ("model = 'sim/perfect'\n", "unknown key 'model'", "'models'"),
         ("[[experiment]]\nprobe = 'needle'\nblock = 3\n", "unknown key 'block'", "'blocks'"),
-        ("[[experiment]]\nprobe = 'noodle'\n", "probe = 'noodle'", "needle, placement"),
+        ("[[experiment]]\nprobe = 'noodle'\n", "there is no probe 'noodle'", "needle, placement"),
+        ("[[experiment]]\nblocks = 3\n", "probe is missing", "needle, placement"),
+        (
+            "[[experiment]]\nprobe = 'needle'\nmodels = ['sim/perfect']\n",
+            "unknown key 'models'",
+            "at the top of the file",
+        ),
         ("[[experiment]]\nprobe = 'needle'\nblocks = 0\n", "blocks", "--help"),
         ("[[experiment]]\nprobe = 'needle'\nblocks = 'many'\n", "blocks", "--help"),
         ("seed = 'x'\n[[experiment]]\nprobe = 'needle'\n", "seed", "--help"),

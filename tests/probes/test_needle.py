@@ -33,7 +33,7 @@ def ask(name: str, plan: Plan) -> list[Result]:
 
 
 def plan(**options: object) -> Plan:
-    return plan_needle(NeedleOptions(**{"lengths": (150,), **options}), WORDS)  # type: ignore[arg-type]
+    return plan_needle(NeedleOptions(**{"lengths": (150,), "blocks": 5, **options}), WORDS)  # type: ignore[arg-type]
 
 
 def test_each_block_asks_for_every_needle_and_for_one_that_is_not_there() -> None:
@@ -172,3 +172,15 @@ def test_no_value_stands_twice_in_any_prompt(seed: int, layout: str) -> None:
     for trial in itertools.islice(plan(seed=seed, blocks=1, layout=(layout,)).trials, 1):
         text = trial.request.messages[0].content
         assert all(text.count(value) == 1 for value in trial.cell["values"])
+
+
+def test_a_run_that_was_cut_off_can_be_read() -> None:
+    results = ask("sim/perfect", plan(blocks=7))
+    for count in range(len(results)):
+        found = compare_ends(score_needles(results[:count]), seed=1)
+        assert (found.given.blocks if found else 0) == count // (NEEDLES + 1)
+    assert position_rows(score_needles(results[:1]))
+
+
+def test_one_value_may_stand_for_a_list() -> None:
+    assert checked(NeedleOptions, {"lengths": 300, "layout": "cluster@50"}, where="test").lengths == (300,)

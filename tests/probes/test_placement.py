@@ -115,7 +115,9 @@ def test_a_perfect_reader_covers_everything_and_no_contrast_is_clear() -> None:
     assert all(row["coverage_rate"] == 1.0 and row["margin_blocks"] == 6 for row in rows)
     contrasts = contrast_rows(outcomes, seed=1)
     assert {row["outcome"] for row in contrasts} == {"margin_nats", "coverage_rate"}
-    assert all("no clear difference" in sentence for sentence in contrast_sentences(contrasts))
+    sentences = [line for line in contrast_sentences(contrasts) if line.startswith("The instruction")]
+    assert len(sentences) == 8
+    assert all("no clear difference" in sentence for sentence in sentences)
     assert "6 are in words of their own" not in manner_sentence(instructed_summaries(outcomes))
     assert "18 are in words of their own" in manner_sentence(instructed_summaries(outcomes))
 
