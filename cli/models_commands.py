@@ -38,7 +38,7 @@ def models() -> None:
 @models.command("list")
 @output_options
 def list_models(output: OutputOptions) -> None:
-    """List the models that can be named with -m, and why one cannot be used.
+    """List the models for -m, and what keeps one from being used.
 
     Weights of your own need not be listed: local/PATH.gguf names any file.
 
@@ -132,10 +132,10 @@ def _weights_found(rest: str) -> str:
 
 
 async def _answer_of(model: Model) -> str:
-    """Have the model answer one token, and say how long that took."""
+    """Have the model answer a few tokens, and say how long that took."""
     started = time.perf_counter()
     try:
-        completion = await model.complete(Request((Message("user", "Say yes."),), max_tokens=1, temperature=None))
+        completion = await model.complete(Request((Message("user", "Say yes."),), max_tokens=8, temperature=None))
     finally:
         await model.aclose()
     return f"{completion.text!r} after {time.perf_counter() - started:.1f} s"

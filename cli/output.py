@@ -23,10 +23,13 @@ from cli.visible import visible as visible  # noqa: PLC0414 - part of this modul
 from tokenizer.errors import UsageError, UserError
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table as RichTable
+    from rich.text import Text
 
 Format = Literal["json", "jsonl", "csv"]
 FORMATS: tuple[Format, ...] = ("json", "jsonl", "csv")
+LONGEST_WORD = 16  # a longer one is broken where the terminal is narrow; a number never is
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
@@ -277,26 +280,39 @@ def _draw(tables: Sequence[Table]) -> None:
     for number, table in enumerate(tables):
         if number:
             console.print()
-        console.print(drawn(table))
+        console.print(drawn(table, console))
         if table.notes:
             console.print()
         for note in table.notes:
             console.print(Text(visible(note)))
 
 
-def drawn(table: Table) -> "RichTable":
-    """One table as Rich draws it, without its notes."""
+def drawn(table: Table, console: "Console") -> "RichTable | Text":
+    """One table as Rich draws it, without its notes; a line for each value where the console is too narrow for it."""
     from rich import box
+    from rich.cells import cell_len
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    title = Text(visible(table.title), style="bold") if table.title else None
-    shown = RichTable(box=box.SIMPLE_HEAD, title=title, title_justify="left", show_edge=False, padding=(0, 1, 0, 0))
-    for column in table.columns:
-        shown.add_column(Text(column.title), justify=column.align, overflow="fold")
-    for row in table.rows:
-        shown.add_row(*(Text(visible(_worded(row.get(column.key), column))) for column in table.columns))
-    return shown
+    title = Text(visible(table.title), style="bold") if table.title else Text()
+    shown = RichTable(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", show_edge=False)
+    shown.padding = (0, 1, 0, 0)
+    rows = [[visible(_worded(row.get(column.key), column)) for column in table.columns] for row in table.rows]
+    least_width = 0
+    for number, column in enumerate(table.columns):
+        cells = [row[number] for row in rows]
+        words = cells if column.align == "right" else [word[:LONGEST_WORD] for cell in cells for word in cell.split()]
+        width = max(map(cell_len, [*column.title.split(), *words]), default=0)
+        shown.add_column(Text(column.title), justify=column.align, overflow="fold", min_width=width)
+        least_width += width + len("  ")
+    for row in rows:
+        shown.add_row(*map(Text, row))
+    if least_width <= console.width + len("  "):
+        return shown
+    stacked = [title.plain] if title else []
+    for row in rows:
+        stacked += ["", *(f"{column.title}: {cell}" for column, cell in zip(table.columns, row, strict=True))]
+    return Text("\n".join(stacked))
 
 
 def _worded(value: Any, column: Column) -> str:

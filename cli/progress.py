@@ -53,13 +53,16 @@ def _drawn_bar(label: str, total: int, unit: str) -> Iterator[Advance]:
     with progress:
         task = progress.add_task(label, total=total, state="")
 
+        first: int | None = None
+
         def advance(done: int, note: str = "") -> None:
-            nonlocal drawn
+            nonlocal drawn, first
             now = time.monotonic()
+            first = done if first is None else first  # what was there before tells nothing about the speed
             if now - drawn < SECONDS_BETWEEN_DRAWINGS and done < total:
                 return
             drawn = now
-            words = [_of(done, total, unit), _rate(done, now - started, unit), visible(note)]
+            words = [_of(done, total, unit), _rate(done - first, now - started, unit), visible(note)]
             progress.update(task, completed=done, state="  ".join(filter(None, words)))
 
         yield advance
@@ -72,16 +75,19 @@ class _TenthLines:
         self.label, self.total, self.unit = label, total, unit
         self.started = time.monotonic()
         self.tenths_told = 0
+        self.first: int | None = None  # what was there before tells nothing about the speed
 
     def __call__(self, done: int, note: str = "") -> None:
+        self.first = done if self.first is None else self.first
         tenths = 10 * done // self.total if self.total else 10
         if tenths <= self.tenths_told:
             return
         self.tenths_told = tenths
         elapsed = time.monotonic() - self.started
-        words = [_of(done, self.total, self.unit), _rate(done, elapsed, self.unit)]
-        if 0 < done < self.total:
-            words.append(f"{elapsed * (self.total - done) / done:.0f} s left")
+        new = done - self.first
+        words = [_of(done, self.total, self.unit), _rate(new, elapsed, self.unit)]
+        if new and done < self.total:
+            words.append(f"{elapsed * (self.total - done) / new:.0f} s left")
         words.append(note)
         say(f"{self.label}: {10 * tenths} %, {', '.join(filter(None, words))}")
 

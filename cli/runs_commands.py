@@ -1,5 +1,6 @@
 """`needlepoint runs`: what was run, and its tables again, without calling any model."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ def runs() -> None:
 def list_runs(store: Path | None, output: OutputOptions) -> None:
     """List the runs in the store, newest first.
 
+    Failed trials are tried again by the same command; lost are calls that a kill or a second Ctrl-C cut off.
+
     \b
     needlepoint runs list
     needlepoint runs list -d project.db --json
@@ -38,6 +41,7 @@ def list_runs(store: Path | None, output: OutputOptions) -> None:
                 "run": row.id,
                 "probe": row.probe,
                 "models": ", ".join(row.models),
+                "texts": _texts(row.spec),
                 "created_utc": row.created_utc,
                 "trials": row.trials,
                 "answered": row.answered,
@@ -47,11 +51,12 @@ def list_runs(store: Path | None, output: OutputOptions) -> None:
             for row in opened.runs()
         ]
     columns = [
-        Column("run", "run"),
-        Column("probe", "probe"),
-        Column("models", "models"),
-        Column("created_utc", "created (UTC)"),
-        *(Column(key, key, align="right") for key in ("trials", "answered", "failed", "lost")),
+        Column("run", "Run"),
+        Column("probe", "Probe"),
+        Column("models", "Models"),
+        Column("texts", "Texts"),
+        Column("created_utc", "Created (UTC)"),
+        *(Column(key, key.capitalize(), align="right") for key in ("trials", "answered", "failed", "lost")),
     ]
     notes = [] if rows else ["No run yet; try: needlepoint probe needle -m sim/u-shape -n 20"]
     table = Table("runs list", columns, rows, title="Runs", notes=notes)
@@ -82,6 +87,11 @@ def show_run(run: str, store: Path | None, output: OutputOptions) -> None:
         plan = plan_again(found.probe, found.spec) if found.probe == "placement" else None
         tables = experiment_tables("runs show", found.probe, opened.results(found.id, plan), meta)
     emit_experiments([tables], output)
+
+
+def _texts(spec: Mapping[str, Any]) -> str:
+    """How many texts of which lengths: "10 x 500, 1000"."""
+    return f"{spec['blocks']} x {', '.join(str(length) for length in spec['lengths'])}"
 
 
 def _open(path: Path | None) -> Any:

@@ -95,7 +95,7 @@ class Screens:
 
     def table(self, table: Table) -> None:
         """A table in words."""
-        self.console.print(drawn(table))
+        self.console.print(drawn(table, self.console))
         for note in table.notes:
             self.say(note)
 

@@ -50,7 +50,7 @@ def people_table(
     """Rows in words: each column has a title and says how a row reads in it. The first column is the row's name."""
     worded = [{title: show(row) for title, show in columns} for row in rows]
     aligned = [
-        Column(title, title, align="left" if number == 0 else "right", show=str)
+        Column(title, title[:1].upper() + title[1:], align="left" if number == 0 else "right", show=str)
         for number, (title, _) in enumerate(columns)
     ]
     return Table(command, aligned, worded, title=title, notes=notes)

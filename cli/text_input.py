@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
+from cli.progress import say
 from tokenizer.errors import UsageError, UserError
 
 Result = TypeVar("Result")
@@ -48,11 +49,20 @@ def read_sources(text: Sequence[str], files: Sequence[str]) -> list[Source]:
             "a text and a file (-i) were given together", hint="give one of the two, or write the text to a file"
         )
     if text:
+        for word in filter(_is_file, text):
+            say(f"{word} is taken as text, though a file has that name; for what is in the file: -i {word}")
         return [Source("text", " ".join(text).encode("utf-8", "surrogateescape"))]
     if files:
         return [Source(name, _read_stdin() if name == "-" else read_file(Path(name))) for name in files]
     stop_if_nobody_types()
     return [Source("stdin", _read_stdin())]
+
+
+def _is_file(word: str) -> bool:
+    try:
+        return Path(word).is_file()
+    except (OSError, ValueError):  # too long, or no name at all
+        return False
 
 
 def stop_if_nobody_types() -> None:

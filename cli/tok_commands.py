@@ -149,6 +149,8 @@ def _check_before_training(path: Path, split: str) -> None:
     from tokenizer.formats.agreement import check_agreement
     from tokenizer.splits import NAMED_PATTERNS, make_split
 
+    if path.suffix != ".json":
+        raise UsageError(f"{path} would hold a tokenizer.json", hint="let its name end in .json")
     if not path.absolute().parent.is_dir():
         raise UserError(f"there is no directory {path.absolute().parent}", hint="make it first, or write elsewhere")
     if split not in NAMED_PATTERNS:
@@ -183,7 +185,7 @@ def _measured(tokenizer: "Tokenizer", corpus: Sequence[Path]) -> dict[str, Any]:
 
 
 def _quoted(data: bytes) -> str:
-    return visible(repr(data.decode("utf-8", "backslashreplace")))
+    return f"'{visible(data.decode('utf-8', 'backslashreplace'))}'"
 
 
 @tok.command()

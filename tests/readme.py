@@ -68,7 +68,8 @@ def run(command: str, *, place: str | None, colour: bool) -> str:
 def reference() -> None:
     """Print the help of every command."""
     for path, command in commands("needlepoint", needlepoint):
-        with click.Context(command, info_name=path, max_content_width=WIDTH, terminal_width=WIDTH) as context:
+        settings = {"max_content_width": WIDTH, "terminal_width": WIDTH, "help_option_names": ["-h", "--help"]}
+        with click.Context(command, info_name=path, **settings) as context:
             text = command.get_help(context)
         sys.stdout.write(f"<details><summary><code>{path}</code></summary>\n\n```\n{text}\n```\n\n</details>\n")
 

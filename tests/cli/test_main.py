@@ -113,7 +113,11 @@ def test_version_is_one_line():
                 "hint: run it again as `needlepoint -v ...` for the traceback",
             ],
         ),
-        (KeyboardInterrupt(), 130, ["interrupted"]),
+        (
+            KeyboardInterrupt(),
+            130,
+            ["error: interrupted", "hint: run the same command again; what was answered is kept"],
+        ),
         (UserError("\x1b[2Jgone", hint="\u202ehint"), 1, ["error: ␛[2Jgone", "hint: \\u202ehint"]),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
@@ -177,7 +181,10 @@ def test_a_real_interrupt_ends_with_130_and_a_closed_pipe_quietly():
         "main()\n"
     )
     done = python("-c", code)
-    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+    assert (done.returncode, done.stderr) == (
+        130,
+        "error: interrupted\nhint: run the same command again; what was answered is kept\n",
+    )
     shell = subprocess.run(
         ["/bin/sh", "-c", '"$0" -c "$1" | head -1', sys.executable, code],
         cwd=ROOT,
