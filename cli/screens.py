@@ -95,9 +95,9 @@ class Screens:
 
     def table(self, table: Table) -> None:
         """A table in words."""
+        self.console.print()
         self.console.print(drawn(table, self.console))
-        for note in table.notes:
-            self.say(note)
+        self.console.print()
 
     # -------------------------------------------------------------------------------------------- 1 tokenizer
 
@@ -154,7 +154,7 @@ class Screens:
                 ],
             )
         )
-        self.say("Rates with their counts and 95% intervals (Wilson). The last column is the control.\n")
+        self.say("Rates with their counts and 95% intervals (Wilson). The last column is the control.")
         found = needle_results.compare_ends(scored, seed=SEED)
         for sentence in needle_results.ends_sentences(found) if found else ():
             self.say(sentence)

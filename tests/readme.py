@@ -1,7 +1,7 @@
 """What stands in the README as output is output: `make readme` runs the commands again, and a test compares.
 
 The README calls `show` for commands whose output is the same everywhere, and `reference` for the help of them all.
-`python -m tests.readme PICTURE.svg COMMAND...` draws what a terminal shows.
+`python -m tests.readme PICTURE.svg COMMAND` draws what a terminal shows.
 """
 
 import io
@@ -98,4 +98,4 @@ def draw(target: Path, command: str) -> None:
 
 
 if __name__ == "__main__":
-    draw(Path(sys.argv[1]), shlex.join(sys.argv[2:]))
+    draw(Path(sys.argv[1]), sys.argv[2])
