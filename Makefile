@@ -54,7 +54,7 @@ install-test:
 clean: ## Remove the virtual environment and every cache
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
 
-# Make the virtual environment if it is not there or is broken, and install into it unless the stamp says that just
+# Make the virtual environment if it is not there, is broken or was never finished (no stamp), and install into it unless the stamp says that just
 # this was installed before. The stamp is a hash of what decides what is installed, so no network is needed again.
 define install
 	@set -e; \
@@ -63,7 +63,8 @@ define install
 	hash="$$(cat $(INPUTS) | $(PYTHON) -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())')"; \
 	stamp="$(VENV)/needlepoint-$(EXTRAS).stamp"; \
 	if [ -x $(BIN)/python ] && $(BIN)/python -c pass 2>/dev/null && [ "$$(cat "$$stamp" 2>/dev/null)" = "$$hash" ]; then exit 0; fi; \
-	if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	if ! ls $(VENV)/*.stamp >/dev/null 2>&1 || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+		if [ -e $(VENV) ]; then echo "== $(VENV) is not whole"; fi; \
 		echo "== making the virtual environment $(VENV) with $(PYTHON)"; \
 		rm -rf $(VENV); \
 		$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "error: $(PYTHON) cannot make a virtual environment" >&2; \
