@@ -22,7 +22,7 @@ from probes.models.base import Model
 from probes.plan import Plan, Result
 from probes.runner import Progress, Summary, run_plan
 from probes.scoring import SCORER
-from probes.store import Run, Store
+from probes.store import CallCounts, Run, Store
 from probes.store import Score as Verdict
 from tokenizer import load_tokenizer
 from tokenizer.errors import UsageError
@@ -91,7 +91,7 @@ def carry_out(
             asked = [load_model(name) for name in names]
             run = store.begin_run(plan, asked)
             summary = asyncio.run(run_with_progress(store, run, plan, asked, jobs))
-            say(run_sentence(run, summary))
+            say(run_sentence(run, summary, store.calls(run.id)))
             results = store.results(run.id, plan)
             store.save_scores(*verdicts(plan.probe, results))
             identities = {model.name: model.identity for model in asked}
@@ -124,9 +124,12 @@ def show_progress(advance: Advance, progress: Progress, *, before: int = 0, note
     advance(before + progress.done + progress.failed, ", ".join(notes))
 
 
-def run_sentence(run: Run, summary: Summary) -> str:
-    """What was done, in one line."""
+def run_sentence(run: Run, summary: Summary, calls: CallCounts) -> str:
+    """What was done, in one line; how much of the prompts was computed, where the models say."""
     kept = f" ({summary.reused} of them kept from before)" if summary.reused else ""
     parts = [f"{summary.done} trials answered{kept}"]
     parts += [f"{count} {name}" for name, count in (("failed", summary.failed), ("lost", summary.lost)) if count]
+    if calls.prompt_tokens and calls.prompt_tokens_evaluated is not None:
+        share = calls.prompt_tokens_evaluated / calls.prompt_tokens
+        parts.append(f"{share:.0%} of {calls.prompt_tokens:,} prompt tokens computed, the rest shared")
     return f"run {run.id}: {', '.join(parts)}"
