@@ -12,6 +12,7 @@ import click
 from cli.options import OrderedGroup, from_option
 from cli.output import Column, OutputOptions, Table, emit, output_options
 from cli.progress import progress_bar, say, size
+from cli.visible import visible
 from probes.models import load_model
 from probes.models.base import Message, Model, ModelError, Request
 from probes.models.local import RUNTIME, runtime_version
@@ -168,4 +169,4 @@ def fetch_model(name: str, from_file: Path | None) -> None:
             embedded.source, target, from_file=from_file, say=say, progress=lambda done, _in_all: advance(done)
         )
     say(f"{short} ({embedded.licence}) {'is ready' if fresh else 'was there already'}; use it with -m local/{short}")
-    click.echo(target)
+    click.echo(visible(str(target)))

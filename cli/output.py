@@ -125,6 +125,8 @@ def _chosen(asked: Sequence[Format], path: Path | None) -> OutputOptions:
         raise UsageError(
             f"--{asked[0]} and --{asked[1]} cannot both be had", hint="give one of --json, --jsonl and --csv"
         )
+    if path is not None and not path.absolute().parent.is_dir():
+        raise UserError(f"there is no directory {path.absolute().parent}", hint="make it first, or write elsewhere")
     if asked or path is None:
         return OutputOptions(asked[0] if asked else None, path)
     for form in FORMATS:
@@ -148,7 +150,8 @@ def emit(tables: Table | Sequence[Table], output: OutputOptions, *, human: Calla
         return
     text = machine_text(tables, output.format)
     if output.path is None:
-        print_exactly(visible(text) if on_terminal() else text)
+        shown = visible(text) if on_terminal() else text
+        click.echo(shown.encode("utf-8", "backslashreplace"), nl=False)  # UTF-8 whatever stdout's encoding is
     else:
         write_atomically(output.path, text.encode("utf-8", "backslashreplace"))
     for table in tables:
@@ -200,11 +203,12 @@ def _csv(tables: Sequence[Table], rows: Sequence[Mapping[str, Any]]) -> str:
 
     first = ["table"] if len(tables) > 1 else []
     keys = dict.fromkeys([*first, *(column.key for table in tables for column in table.columns)])
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(keys)
-    writer.writerows([_cell(row.get(key)) for key in keys] for row in rows)
-    return text.getvalue()
+    lines = []
+    for cells in (list(keys), *([_cell(row.get(key)) for key in keys] for row in rows)):
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\r\n").writerow(cells)  # so a cell with either of the two is quoted
+        lines.append(text.getvalue().removesuffix("\r\n"))
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _cell(value: Any) -> str:
@@ -216,9 +220,16 @@ def _cell(value: Any) -> str:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all, and say so on stderr."""
+    """Write a file so that it is there whole or not at all, and say so on stderr.
+
+    A link is followed, and what is no regular file (a device, a pipe) is written to as it is.
+    """
+    path = path.resolve() if path.is_symlink() else path
     existed = path.exists()
     try:
+        if existed and not path.is_file() and not path.is_dir():
+            path.write_bytes(data)
+            return
         _replace(path, data, mode=path.stat().st_mode if existed else 0o666 & ~_umask())
     except OSError as err:
         raise UserError(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from cli.options import OrderedGroup, jobs_option, model_option, seed_option, store_option
 from cli.output import OutputOptions, output_options
@@ -148,6 +149,11 @@ def run(file: Path, models: tuple[str, ...], jobs: int, store: Path | None, outp
     from probes.experiment_file import read_experiment_file
 
     asked = read_experiment_file(file)
+    source = click.get_current_context().get_parameter_source
+    if asked.models and source("models") is ParameterSource.ENVIRONMENT:
+        models = asked.models  # what is written in the file comes before the environment
+    if asked.store and source("store") is ParameterSource.ENVIRONMENT:
+        store = asked.store
     carry_out(
         "probe run",
         asked.experiments,
@@ -166,6 +172,8 @@ def _run_one(probe_name: str, models: Sequence[str], output: OutputOptions, give
     store, jobs = given.pop("store"), given.pop("jobs")
     if given["lengths"] is not None:
         given["lengths"] = [length.strip() for length in given["lengths"].split(",")]
+    if Path(given["ruler"]).is_file():
+        given["ruler"] = str(Path(given["ruler"]).resolve())  # so that the run can be shown from anywhere
     values = {key: value for key, value in given.items() if value not in (None, ())}
     options = checked(OPTIONS[probe_name], values, where=f"probe {probe_name}")
     command = f"probe {probe_name}"

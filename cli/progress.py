@@ -19,8 +19,9 @@ class Advance(Protocol):
 
 
 def say(text: str) -> None:
-    """Print one line on stderr; above the bar, when there is one."""
-    print(visible(text), file=sys.stderr, flush=True)  # noqa: T201 - stderr is where messages belong
+    """Print one line on stderr, where there is one; above the bar, when there is one."""
+    if sys.stderr is not None:
+        print(visible(text), file=sys.stderr, flush=True)  # noqa: T201 - stderr is where messages belong
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from probes.experiments import needle_results, placement_results
 from probes.haystack import generate_sentences
 from probes.plan import Result
 from tokenizer import Tokenizer, load_tokenizer, train
+from tokenizer.errors import UserError
 from tokenizer.places import data_directory
 
 VOCABULARY = 1024
@@ -44,7 +46,7 @@ def learn_tokenizer() -> Learned:
     documents, source = _corpus()
     size = sum(len(document) for document in documents)
     path = data_directory("tokenizers") / "quickstart.json"
-    if path.exists():
+    with suppress(UserError):  # not there yet, or damaged: it is quickly learned again
         return Learned(load_tokenizer(str(path)), path, source, size, None)
     started = time.perf_counter()
     with progress_bar("learning a tokenizer", VOCABULARY - 256, "merges") as advance:

@@ -91,9 +91,12 @@ def needle_confusion_table(command: str, title: str, rows: Sequence[Row], notes:
 
 
 def needle_order_tables(command: str, setting: str, rows: Sequence[Row]) -> list[Table]:
-    """The same cells twice: depths side by side for each order, and orders side by side for each depth."""
+    """The same cells twice: depths side by side for each order, and orders side by side for each depth.
+
+    Where a spread and a cluster meet in a cell, the cluster is shown: its neighbours along the depth are of its kind.
+    """
     orders, depths = (sorted({row[key] for row in rows}) for key in ("order", "depth"))
-    cells = {(row["order"], row["depth"]): row for row in rows}
+    cells = {(row["order"], row["depth"]): row for row in sorted(rows, key=lambda row: row["layout"] != "spread")}
 
     def cell(order: int, depth: float) -> str:
         return counted(cells[order, depth], "asked") if (order, depth) in cells else "."

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tokenizer import Tokenizer
 
 BYTE_VALUES = 256
+LONGEST_ID = 20  # digits
 PUBLISHED = ("gpt2", "cl100k", "o200k")  # the names in the registry, which is imported late
 
 
@@ -270,7 +271,7 @@ def _numbers(text: str) -> list[int]:
     """Ids between white space, commas or brackets: "[1, 2]" -> [1, 2]."""
     words = re.split(r"[\s,\[\]]+", text)
     for word in words:
-        if word and not (word.isascii() and word.isdigit()):
+        if word and not (word.isascii() and word.isdigit() and len(word) < LONGEST_ID):
             raise UsageError(
                 f"{visible(word[:40])!r} is not an id", hint="ids are whole numbers, as `tok encode` prints them"
             )
@@ -378,4 +379,4 @@ def fetch(name: str, from_file: Path | None) -> None:
             progress=lambda done, _: advance(done),
         )
     say(f"{name} {'is ready' if fresh else 'was there already'}; use it with -t {name}")
-    click.echo(target)
+    click.echo(visible(str(target)))

@@ -257,10 +257,10 @@ def print_pictures(pictures: Sequence[Picture], *, ids: bool) -> None:
         if number:
             click.echo()
         if len(pictures) > 1:
-            click.echo(f"# {visible(picture.source)}, {picture.tokenizer}")
+            click.echo(visible(f"# {picture.source}, {picture.tokenizer}"))
         if on_terminal():
             _draw(pieces(picture.tokens), ids=ids)
-            click.echo(f"\n{summary(picture)}")
+            click.echo(visible(f"\n{summary(picture)}"))
         else:
             click.echo(plain_text(pieces(picture.tokens), width=None, ids=ids, plain_spaces=True), nl=False)
             say(summary(picture))

@@ -229,7 +229,7 @@ class Tokenizer:
             position, token = min(found)
             raise UserError(
                 f"the text holds {token!r}, a special token of {self.name}, at byte {position}",
-                hint=f"--allow-special '{token}' reads it as the token, --special-as-text as ordinary text",
+                hint="--allow-special reads it as the token, --special-as-text as ordinary text",
             )
 
 

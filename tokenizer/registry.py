@@ -189,10 +189,16 @@ def tokenizer_from_ranks(name: str, content: bytes, source: str | None = None) -
     Raises:
         UserError: the content is not a `.tiktoken` file; `source` names it.
     """
+    vocabulary = parse_ranks(content, source or f"the vocabulary {name}")
+    if taken := set(vocabulary.values()) & set(RANKS[name].special_tokens.values()):
+        raise UserError(
+            f"{source or name} is not {name}: the id {min(taken)} belongs to one of its special tokens",
+            hint="name the file after the vocabulary that it holds",
+        )
     return Tokenizer(
         name=name,
         split=make_split(RANKS[name].split),
-        vocabulary=parse_ranks(content, source or f"the vocabulary {name}"),
+        vocabulary=vocabulary,
         special_tokens=RANKS[name].special_tokens,
         merges=None,
         whole_pieces=True,

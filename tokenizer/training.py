@@ -153,7 +153,8 @@ def _files_below(directory: Path) -> list[Path]:
     files = []
     for folder, subfolders, names in os.walk(directory, onerror=fail):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        files += [Path(folder, name) for name in names if not name.startswith(".")]
+        paths = [Path(folder, name) for name in names if not name.startswith(".")]
+        files += [path for path in paths if path.is_file()]  # no pipe, no device, no link to nothing
     return sorted(files)
 
 

@@ -8,10 +8,28 @@ from typing import Any
 from probes.statements import Statement
 from tokenizer.errors import UserError
 
+LONGEST = 10_000_000  # tokens; more than any model reads
+
 
 def listed(value: Any) -> Any:
     """A list, also where a single value was given: 300 -> (300,)."""
     return (value,) if isinstance(value, str | int | float | Path) else value
+
+
+def check_distinct(values: Sequence[Any]) -> None:
+    """Raise ValueError where one value is given twice: it would count the same texts twice."""
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"{value} is given twice")
+
+
+def check_lengths(lengths: Sequence[int]) -> None:
+    """Raise ValueError for lengths that no text can have, or that one text cannot have twice."""
+    if min(lengths) < 100:
+        raise ValueError("a text needs at least 100 tokens to hold its statements apart")
+    if max(lengths) > LONGEST:
+        raise ValueError(f"a text may have {LONGEST:,} tokens at the most")
+    check_distinct(lengths)
 
 
 @dataclass(frozen=True, slots=True)

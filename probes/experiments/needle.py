@@ -10,11 +10,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from probes.experiments.common import Ruler, ensure_absent, listed
+from probes.experiments.common import Ruler, check_distinct, check_lengths, ensure_absent, listed
 from probes.haystack import Haystack, Placed, generated_haystack, haystack_from_files, place
 from probes.models.base import Message, Request
 from probes.plan import Plan, PlannedTrial
 from probes.statements import Statement, draw_statements
+from tokenizer.errors import UserError
 
 NEEDLES = 5
 THING = "passcode"
@@ -32,7 +33,7 @@ class NeedleOptions(BaseModel):
     blocks: int = Field(default=10, ge=1, le=10_000)
     seed: int = 1
     ruler: str = "small"
-    max_tokens: int = Field(default=32, ge=1)
+    max_tokens: int = Field(default=32, ge=1, le=1_000_000)
     haystack: tuple[Path, ...] = ()
 
     _one_is_a_list = field_validator("lengths", "layout", "haystack", mode="before")(listed)
@@ -40,8 +41,7 @@ class NeedleOptions(BaseModel):
     @field_validator("lengths")
     @classmethod
     def _lengths_hold_needles(cls, lengths: tuple[int, ...]) -> tuple[int, ...]:
-        if min(lengths) < 100:
-            raise ValueError("a haystack needs at least 100 tokens to hold five needles apart")
+        check_lengths(lengths)
         return lengths
 
     @field_validator("layout")
@@ -49,6 +49,7 @@ class NeedleOptions(BaseModel):
     def _layouts_are_known(cls, layouts: tuple[str, ...]) -> tuple[str, ...]:
         for layout in layouts:
             layout_depths(layout)
+        check_distinct(layouts)
         return layouts
 
 
@@ -114,9 +115,17 @@ def _block_trials(options: NeedleOptions, ruler: Ruler, length: int, layout: str
 
 def _haystack(options: NeedleOptions, ruler: Ruler, length: int, block: int) -> Haystack:
     seed = f"haystack/{options.seed}/{block}"
-    if options.haystack:
-        return haystack_from_files(options.haystack, seed, length, ruler.count)
-    return generated_haystack(seed, length, ruler.count)
+    if not options.haystack:
+        return generated_haystack(seed, length, ruler.count)
+    haystack = haystack_from_files(options.haystack, seed, length, ruler.count)
+    tokens, places = ruler.count(haystack.text), len(haystack.sentence_ends)
+    if abs(tokens - length) > length / 5 or places < NEEDLES:
+        raise UserError(
+            f"the haystack has too few sentence ends: the stretch nearest to {length} tokens has {tokens}, and "
+            f"{places} places for a needle",
+            hint="use a text with sentences, or a greater --lengths",
+        )
+    return haystack
 
 
 def _request(options: NeedleOptions, placed: Placed, needle: Statement) -> Request:

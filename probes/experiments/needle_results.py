@@ -121,15 +121,19 @@ def confusion_rows(scored: Sequence[Scored]) -> list[Row]:
 
 
 def order_depth_rows(scored: Sequence[Scored]) -> list[Row]:
-    """One row for each order among the needles and each depth: hold one, read along the other."""
-    cells: dict[tuple[str, int, int, float], list[Scored]] = defaultdict(list)
+    """One row for each order among the needles, depth and layout: hold order or depth, read along the other.
+
+    Layouts are not pooled: they hide the same needles in the same texts, and one text must not count twice.
+    """
+    cells: dict[tuple[str, int, int, float, str], list[Scored]] = defaultdict(list)
     for each in scored:
         cell = each.result.trial.cell
         if each.asked is not None and each.counts:
-            cells[each.result.model, cell["length_tokens"], each.asked, cell["depth"]].append(each)
+            cells[each.result.model, cell["length_tokens"], each.asked, cell["depth"], cell["layout"]].append(each)
     return [
-        {"model": model, "length_tokens": length, "order": order + 1, "depth": depth, **_rate("asked", group, order)}
-        for (model, length, order, depth), group in sorted(cells.items())
+        {"model": model, "length_tokens": length, "order": order + 1, "depth": depth, "layout": layout}
+        | _rate("asked", group, order)
+        for (model, length, order, depth, layout), group in sorted(cells.items())
     ]
 
 

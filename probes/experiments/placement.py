@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from probes.experiments.common import Ruler, ensure_absent, listed
+from probes.experiments.common import Ruler, check_distinct, check_lengths, ensure_absent, listed
 from probes.haystack import generated_haystack, place
 from probes.models.base import Message, Request
 from probes.plan import Plan, PlannedTrial
@@ -52,9 +52,21 @@ class PlacementOptions(BaseModel):
     blocks: int = Field(default=10, ge=1, le=10_000)
     seed: int = 1
     ruler: str = "small"
-    max_tokens: int = Field(default=160, ge=1)
+    max_tokens: int = Field(default=160, ge=1, le=1_000_000)
 
     _one_is_a_list = field_validator("place", "measure", "lengths", mode="before")(listed)
+
+    @field_validator("lengths")
+    @classmethod
+    def _lengths_hold_facts(cls, lengths: tuple[int, ...]) -> tuple[int, ...]:
+        check_lengths(lengths)
+        return lengths
+
+    @field_validator("place", "measure")
+    @classmethod
+    def _each_is_given_once(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        check_distinct(values)
+        return values
 
 
 def williams_row(row: int, size: int = FACTS) -> tuple[int, ...]:

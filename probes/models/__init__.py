@@ -28,9 +28,10 @@ def load_model(name: str) -> Model:
 
 def _local_model(name: str, rest: str) -> Model:
     from probes.models.local import LocalModel
-    from probes.models.weights import EMBEDDED, weights_path
+    from probes.models.weights import EMBEDDED, check_weights, weights_path
 
     if rest in EMBEDDED:
+        check_weights(rest)
         return LocalModel(name, weights_path(rest), window=EMBEDDED[rest].window)
     if rest.endswith(".gguf"):
         return LocalModel(name, weights_path(rest))

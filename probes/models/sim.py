@@ -6,7 +6,7 @@
     sim/primacy?near=0.95&far=0.4         the same for the first tenth
     sim/guesser                           always gives the last value in the text, whatever is asked
     sim/refuser                           declines to answer
-    sim/flaky?fail=0.3                    as perfect, but that share of the calls fails
+    sim/flaky?fail=0.3                    as perfect, but that share of the calls fails, each time anew
 
 Every reader also takes `latency_ms` and `seed`. A reader gets the request and nothing else: it finds the statement
 that fits the question in the prompt, measures where it stands in the text, and answers from the text. What it misses
@@ -17,6 +17,7 @@ import asyncio
 import difflib
 import hashlib
 import math
+import random
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -70,13 +71,12 @@ class SimulatedModel:
         self._parameters = dict(parameters)
         self._latency_s = self._parameters.pop("latency_ms", 0.0) / 1000  # how long it takes changes no answer
         self.identity: Mapping[str, Any] = {"adapter": "sim/1", "model": kind, **self._parameters}
-        self._attempts: dict[str, int] = {}
 
     async def complete(self, request: Request) -> Completion:
         """Answer after the simulated latency; `sim/flaky` raises Transient for its share of the calls."""
         await asyncio.sleep(self._latency_s)
         if self._kind == "flaky":
-            self._fail_sometimes(request)
+            self._fail_sometimes()
         return self.answer(request)
 
     async def count_prompt_tokens(self, request: Request) -> int | None:  # noqa: ARG002 - as Model says
@@ -134,10 +134,8 @@ class SimulatedModel:
         key = canonical_json([asdict(request), about, self._kind, self._parameters.get("seed", 0)])
         return int.from_bytes(hashlib.sha256(key.encode()).digest()[:7]) / 2**56
 
-    def _fail_sometimes(self, request: Request) -> None:
-        attempt = self._attempts.get(key := canonical_json(asdict(request)), 0)
-        self._attempts[key] = attempt + 1
-        if self._draw(request, f"attempt {attempt}") < self._parameters["fail"]:
+    def _fail_sometimes(self) -> None:
+        if random.random() < self._parameters["fail"]:  # not seeded: another attempt must be able to succeed
             raise Transient("the simulated reader failed this call, as it was told to")
 
 
@@ -161,7 +159,7 @@ def simulated_model(name: str) -> SimulatedModel:
             value = float(text)
         except ValueError:
             value = math.nan
-        if key not in known or not value >= 0 or (key in READERS[kind] and value > 1):
+        if key not in known or not 0 <= value < math.inf or (key in READERS[kind] and value > 1):
             raise UsageError(
                 f"sim/{kind} cannot take {key}={text}",
                 hint=f"it takes {', '.join(known)}; rates lie between 0 and 1",

@@ -20,7 +20,17 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.output import Column, Table, emit, escaped, format_options, output_options, visible, write_atomically
+from cli.output import (
+    Column,
+    Table,
+    emit,
+    escaped,
+    format_options,
+    machine_text,
+    output_options,
+    visible,
+    write_atomically,
+)
 from cli.progress import progress_bar, size
 from tokenizer.errors import UsageError, UserError
 
@@ -152,7 +162,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
 
 
 def test_a_directory_that_is_not_there_is_told(tmp_path):
-    with pytest.raises(UserError, match="cannot write"):
+    with pytest.raises(UserError, match="no directory"):
         run("-o", str(tmp_path / "nowhere" / "x.json"))
 
 
@@ -303,3 +313,35 @@ def test_on_a_terminal_the_bar_shows_and_vanishes_and_lines_stay():
 )
 def test_sizes_read_well(count, words):
     assert size(count) == words
+
+
+def test_a_carriage_return_in_a_cell_stays_one_row_of_csv():
+    table = Table("t", [Column("text", "Text"), Column("n", "N")], [{"text": "a\rb", "n": 1}, {"text": "c\nd", "n": 2}])
+    read = list(csv.DictReader(io.StringIO(machine_text([table], "csv"), newline="")))
+    assert [row["text"] for row in read] == ["a\rb", "c\nd"]
+
+
+def test_links_are_followed_and_pipes_are_written_to(tmp_path):
+    target, link, pipe = tmp_path / "target.json", tmp_path / "link.json", tmp_path / "pipe.json"
+    target.write_text("old")
+    link.symlink_to(target)
+    write_atomically(link, b"new")
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE)
+    write_atomically(pipe, b"through")
+    assert reader.communicate(timeout=20)[0] == b"through"
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_json_is_utf8_whatever_the_terminal_speaks():
+    code = "from cli.output import *; emit(Table('t', [Column('a', 'A')], [{'a': 'é'}]), OutputOptions('json'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        check=True,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )
+    assert json.loads(done.stdout.decode("utf-8"))["rows"] == [{"a": "é"}]

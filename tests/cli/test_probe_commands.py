@@ -98,6 +98,19 @@ def test_an_experiment_file_runs_its_experiments_and_keeps_them_where_it_says(tm
     ]
 
 
+def test_what_the_file_says_comes_before_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "study.toml"
+    entry = '[[experiment]]\nprobe = "needle"\nblocks = 1\nlengths = 150\n'
+    path.write_text(f'models = ["sim/perfect"]\n{entry}', encoding="utf-8")
+    monkeypatch.setenv("NEEDLEPOINT_MODEL", "sim/guesser")
+    assert {row["model"] for row in rows(run("probe", "run", str(path), "--json"))} == {"sim/perfect"}
+    assert {row["model"] for row in rows(run("probe", "run", str(path), "-m", "sim/recency", "--json"))} == {
+        "sim/recency"
+    }
+    path.write_text(entry, encoding="utf-8")
+    assert {row["model"] for row in rows(run("probe", "run", str(path), "--json"))} == {"sim/guesser"}
+
+
 @pytest.mark.parametrize("name", ["needle.toml", "placement.toml"])
 def test_the_samples_run(name: str) -> None:
     result = run("probe", "run", str(ROOT / "samples" / name), "-m", "sim/u-shape")

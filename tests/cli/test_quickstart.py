@@ -36,7 +36,9 @@ def calls(path: Path) -> int:
         return sum(store.calls(run.id).ok for run in store.runs())
 
 
-def test_a_perfect_reader_gets_four_screens_without_a_loss_and_the_planned_calls(tmp_path: Path) -> None:
+def test_a_perfect_reader_gets_four_screens_without_a_loss_and_the_planned_calls(
+    tmp_path: Path, own_home: Path
+) -> None:
     path = tmp_path / "runs.db"
     first = screens("sim/perfect", path)
     headings = re.findall(r"^ ([1-4])  (.+?)  ─", first, flags=re.MULTILINE)
@@ -53,6 +55,7 @@ def test_a_perfect_reader_gets_four_screens_without_a_loss_and_the_planned_calls
     assert f"gave a planted one 0 of {ROUNDS} times" in first
     assert calls(path) == ROUNDS * CALLS_A_ROUND
 
+    (own_home / "data" / "tokenizers" / "quickstart.json").write_text("{", encoding="utf-8")  # damaged: learned anew
     again = screens("sim/perfect", path)
     assert calls(path) == ROUNDS * CALLS_A_ROUND
     middle, again_middle = (text.split(" 2  Where")[1].split("needlepoint runs show")[0] for text in (first, again))

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -21,7 +22,7 @@ from probes.experiments.needle_results import (
 from probes.models.base import Completion
 from probes.models.sim import simulated_model
 from probes.plan import Plan, Result
-from tokenizer.errors import UsageError
+from tokenizer.errors import UsageError, UserError
 
 WORDS = Ruler("words", lambda text: len(text.split()))
 
@@ -184,3 +185,21 @@ def test_a_run_that_was_cut_off_can_be_read() -> None:
 
 def test_one_value_may_stand_for_a_list() -> None:
     assert checked(NeedleOptions, {"lengths": 300, "layout": "cluster@50"}, where="test").lengths == (300,)
+
+
+@pytest.mark.parametrize("values", [{"lengths": [200, 200]}, {"layout": ["spread", "spread"]}])
+def test_nothing_may_be_given_twice(values: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="is given twice"):
+        checked(NeedleOptions, values, where="test")
+
+
+def test_layouts_of_the_same_texts_are_not_pooled() -> None:
+    rows = order_depth_rows(score_needles(ask("sim/perfect", plan(blocks=4, layout=("spread", "cluster@50")))))
+    assert {row["asked_n"] for row in rows} == {4}
+
+
+def test_a_text_without_sentences_is_no_haystack(tmp_path: Path) -> None:
+    text = tmp_path / "words.txt"
+    text.write_text("word " * 3000, encoding="utf-8")
+    with pytest.raises(UserError, match="too few sentence ends"):
+        plan(haystack=(text,), lengths=(500,))

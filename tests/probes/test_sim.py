@@ -104,7 +104,14 @@ def test_latency_is_no_part_of_the_identity_and_rates_are() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["sim/nobody", "sim/u-shape?edge=2", "sim/u-shape?edge=x", "sim/perfect?edge=0.5", "sim/perfect?latency_ms=-1"],
+    [
+        "sim/nobody",
+        "sim/u-shape?edge=2",
+        "sim/u-shape?edge=x",
+        "sim/perfect?edge=0.5",
+        "sim/perfect?latency_ms=-1",
+        "sim/perfect?seed=inf",
+    ],
 )
 def test_nonsense_is_refused(name: str) -> None:
     with pytest.raises(UsageError) as caught:

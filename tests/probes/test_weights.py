@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from probes.models import load_model
 from probes.models.base import ModelError
 from probes.models.weights import EMBEDDED, check_weights, embedded_path, file_sha256, weights_path
 
@@ -62,6 +63,8 @@ def test_the_right_size_with_the_wrong_content():
     assert weights_path(NAME) == path
     with pytest.raises(ModelError, match="SHA-256 is not the published one"):
         check_weights(NAME)
+    with pytest.raises(ModelError, match="SHA-256 is not the published one"):
+        load_model(f"local/{NAME}")
 
 
 def test_a_hash_is_computed_once_until_the_file_changes(tmp_path):

@@ -134,3 +134,12 @@ def test_a_home_that_cannot_be_written_hides_no_package(monkeypatch: pytest.Monk
     (tmp_path / "file").write_text("not a directory")
     monkeypatch.setenv("NEEDLEPOINT_HOME", str(tmp_path / "file"))
     assert registry.find_ranks("gpt2")
+
+
+def test_another_vocabulary_under_a_known_name_is_refused(tmp_path):
+    path = tmp_path / "gpt2_mine.tiktoken"
+    single = {bytes([byte]): byte for byte in range(256)}
+    pairs = {rank.to_bytes(2, "big"): 256 + rank for rank in range(50_257 - 256)}  # one more than gpt2 has
+    path.write_bytes(format_ranks(single | pairs))
+    with pytest.raises(UserError, match="50256 belongs to one of its special tokens"):
+        load_tokenizer(str(path))
