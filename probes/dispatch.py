@@ -1,8 +1,8 @@
 """In which order the trials of a plan are sent. Their positions in the plan, and so the tables, do not depend on it."""
 
-import random
 from collections.abc import Mapping, Sequence
 
+from probes.draws import Draws
 from probes.models.base import Request, Traits
 from probes.plan import PlannedTrial
 
@@ -18,14 +18,12 @@ def dispatch_order(trials: Sequence[PlannedTrial], traits: Traits, seed: object)
     """
     order: list[int] = []
     for block, indexes in _by_block(trials).items():
-        draw = random.Random(f"dispatch {seed} {block}")
+        draws = Draws(f"dispatch/{seed}/{block}")
         if traits.shares_prefixes:
             groups = _prefix_groups({index: rendered(trials[index].request) for index in indexes})
-            draw.shuffle(groups)
-            order += [index for group in groups for index in group]
+            order += [index for group in draws.shuffled(groups) for index in group]
         else:
-            draw.shuffle(indexes)
-            order += indexes
+            order += draws.shuffled(indexes)
     return order
 
 
