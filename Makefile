@@ -47,7 +47,7 @@ install-local: EXTRAS := local
 install-local:
 	$(install)
 
-install-test: EXTRAS := local,test
+install-test: EXTRAS := local,corpus,test
 install-test:
 	$(install)
 

@@ -14,9 +14,16 @@ REQUIRED = set(filter(None, os.environ.get("REQUIRE", "").split(",")))
 
 
 @pytest.fixture(autouse=True)
-def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Point needlepoint at an empty home, and take away everything that could spend money or change the output."""
+def own_home(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
+) -> Path:
+    """Point needlepoint at an empty home, and take away everything that could spend money or change the output.
+
+    Only compiled kernels are shared, by all tests and all runs of them: making them takes many seconds.
+    """
     home = tmp_path_factory.mktemp("home")
+    (home / "cache").mkdir()
+    (home / "cache" / "kernels").symlink_to(pytestconfig.cache.mkdir("kernels"), target_is_directory=True)
     for name in list(os.environ):
         if name.endswith("_API_KEY") or name.startswith("NEEDLEPOINT_") or name in {"TIKTOKEN_CACHE_DIR", "COLUMNS"}:
             monkeypatch.delenv(name)

@@ -1,0 +1,13 @@
+"""The algorithms of `tokenizer/reference.py`, compiled: the same results, a hundred times as fast.
+
+compiling.py   how a function becomes machine code, and where that is kept
+memory.py      buffers, and the few loads and stores through which kernels reach them
+scanning.py    cut text into pre-tokens, by hand-written scanners for gpt2, cl100k and o200k
+counting.py    count the pre-tokens of a corpus
+merging.py     learn merges from the counts
+encoding.py    text to ids, ids to text
+
+A kernel takes and gives 64-bit integers only: numbers, and addresses of buffers which its caller keeps alive. Nothing
+guards a wrong address, so everything that touches memory goes through `memory.py`, of which a checked build
+(`NEEDLEPOINT_CHECKED_KERNELS=1`) refuses every address outside the buffers; the fuzz tests run that.
+"""

@@ -1,0 +1,290 @@
+"""Buffers, and the loads and stores through which kernels reach them.
+
+All numbers are 64-bit integers with a sign, and wrap around: Numba silently makes floats of signed and unsigned ones
+together. In the checked build every load and store looks up whether its bytes lie inside a buffer that is alive, and
+each buffer has a margin of known bytes on both sides, which must be unchanged when the buffer is given back.
+"""
+
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from tokenizer.kernels.compiling import CHECKED, helper
+
+Bytes = npt.NDArray[np.uint8]
+_MARGIN = 64
+_CANARY = 0xA5
+_INT64 = ir.IntType(64)
+
+# ------------------------------------------------------------------------------------------------------- buffers
+
+# The table of live buffers of the checked build: how many there are, then the first address and the end of each.
+_MOST_REGIONS = 4096
+_regions = np.zeros(1 + 2 * _MOST_REGIONS, np.int64)
+_regions_lock = threading.Lock()
+_REGIONS_ADDRESS = int(_regions.ctypes.data)
+
+
+class Buffer:
+    """Memory that kernels may use for as long as this object lives.
+
+    Attributes:
+        array: the bytes.
+        address: where the first of them is.
+    """
+
+    def __init__(self, array: Bytes) -> None:
+        self.array = array
+        self.address = int(array.ctypes.data)
+
+    def view(self, kind: npt.DTypeLike) -> npt.NDArray[Any]:
+        """The bytes as numbers of another kind.
+
+        Example: allocate(16).view(np.int64).tolist() == [0, 0]
+        """
+        return self.array.view(kind)
+
+
+def allocate(size: int) -> Buffer:
+    """A buffer of zeros. Large ones cost nothing until they are touched."""
+    if not CHECKED:
+        return Buffer(np.zeros(size + (-size) % 8, np.uint8))  # a multiple of 8, so that it can be viewed as numbers
+    whole = np.full(size + 2 * _MARGIN, _CANARY, np.uint8)
+    whole[_MARGIN : _MARGIN + size] = 0
+    buffer = Buffer(whole[_MARGIN : _MARGIN + size])
+    _watch(buffer, whole)
+    return buffer
+
+
+def borrow(data: bytes | bytearray | memoryview | npt.NDArray[Any]) -> Buffer:
+    """Somebody else's bytes as a buffer, without a copy. Kernels must only read it, unless it is an array."""
+    array = data.view(np.uint8).reshape(-1) if isinstance(data, np.ndarray) else np.frombuffer(data, np.uint8)
+    buffer = Buffer(array)
+    if CHECKED:
+        _watch(buffer, None)
+    return buffer
+
+
+def _watch(buffer: Buffer, whole: Bytes | None) -> None:
+    """Enter a buffer into the table until it is given back; `whole` is the memory with the margins."""
+    start, end = buffer.address, buffer.address + buffer.array.size
+    with _regions_lock:
+        count = int(_regions[0])
+        if count == _MOST_REGIONS:
+            raise MemoryError("too many buffers for the checked build")
+        _regions[1 + 2 * count : 3 + 2 * count] = start, end
+        _regions[0] = count + 1
+    weakref.finalize(buffer, _give_back, start, end, whole)
+
+
+def _give_back(start: int, end: int, whole: Bytes | None) -> None:
+    with _regions_lock:
+        count = int(_regions[0])
+        starts, ends = _regions[1 : 1 + 2 * count : 2], _regions[2 : 2 + 2 * count : 2]
+        place = int(np.flatnonzero((starts == start) & (ends == end))[-1])
+        _regions[1 + 2 * place : 3 + 2 * place] = _regions[2 * count - 1 : 2 * count + 1]
+        _regions[0] = count - 1
+    if whole is not None and ((whole[:_MARGIN] != _CANARY).any() or (whole[-_MARGIN:] != _CANARY).any()):
+        raise AssertionError("a kernel wrote outside a buffer")
+
+
+# --------------------------------------------------------------------------------------------------- instructions
+
+Build = Callable[[Any, list[Any]], Any]
+
+
+def _instruction(parameters: int, build: Build) -> Callable[..., int]:
+    """A function of integers that becomes the instructions which `build` emits."""
+
+    def make(_context: Any, *arguments: Any) -> Any:
+        return types.int64(*arguments), lambda _c, builder, _signature, values: build(builder, values)
+
+    # Numba reads the number of parameters from the signature.
+    names = ", ".join(f"a{number}" for number in range(parameters))
+    scope: dict[str, Any] = {"make": make}
+    exec(f"def instruction(typingctx, {names}): return make(typingctx, {names})", scope)  # noqa: S102 - fixed text
+    return cast("Callable[..., int]", intrinsic(scope["instruction"]))
+
+
+def _load(bits: int, *, signed: bool = False) -> Callable[..., int]:
+    def build(builder: Any, values: list[Any]) -> Any:
+        kind = ir.IntType(bits)
+        loaded = builder.load(builder.inttoptr(values[0], kind.as_pointer()))
+        loaded.align = 1
+        return loaded if bits == 64 else (builder.sext if signed else builder.zext)(loaded, _INT64)
+
+    return _instruction(1, build)
+
+
+def _store(bits: int) -> Callable[..., int]:
+    def build(builder: Any, values: list[Any]) -> Any:
+        kind = ir.IntType(bits)
+        value = values[1] if bits == 64 else builder.trunc(values[1], kind)
+        builder.store(value, builder.inttoptr(values[0], kind.as_pointer())).align = 1
+        return values[1]
+
+    return _instruction(2, build)
+
+
+def _vector_test(test: Callable[[Any, Any, Callable[[int], Any]], Any]) -> Callable[..., int]:
+    """Sixteen bytes from an address on; bit n of the result is what `test` says of the n-th."""
+    vector = ir.VectorType(ir.IntType(8), 16)
+
+    def each(value: int) -> Any:
+        return ir.Constant(vector, [value] * 16)
+
+    def build(builder: Any, values: list[Any]) -> Any:
+        loaded = builder.load(builder.inttoptr(values[0], vector.as_pointer()))
+        loaded.align = 1
+        return builder.zext(builder.bitcast(test(builder, loaded, each), ir.IntType(16)), _INT64)
+
+    return _instruction(1, build)
+
+
+def _is_letter(builder: Any, loaded: Any, each: Callable[[int], Any]) -> Any:
+    small = builder.or_(loaded, each(0x20))
+    return builder.icmp_unsigned("<", builder.sub(small, each(ord("a"))), each(26))
+
+
+def _is_space(builder: Any, loaded: Any, each: Callable[[int], Any]) -> Any:
+    return builder.icmp_unsigned("==", loaded, each(ord(" ")))
+
+
+def _move(builder: Any, values: list[Any]) -> Any:
+    pointer = ir.IntType(8).as_pointer()
+    target, source = (builder.inttoptr(value, pointer) for value in values[:2])
+    function = builder.module.declare_intrinsic("llvm.memmove", [pointer, pointer, _INT64])
+    builder.call(function, [target, source, values[2], ir.Constant(ir.IntType(1), 0)])
+    return values[2]
+
+
+def _prefetch(builder: Any, values: list[Any]) -> Any:
+    pointer = ir.IntType(8).as_pointer()
+    kind = ir.FunctionType(ir.VoidType(), [pointer, *[ir.IntType(32)] * 3])
+    name = "llvm.prefetch.p0"
+    known = builder.module.globals.get(name)
+    function = known if known is not None else ir.Function(builder.module, kind, name)
+    constants = [ir.Constant(ir.IntType(32), value) for value in (0, 3, 1)]  # for reading, to be kept, data
+    builder.call(function, [builder.inttoptr(values[0], pointer), *constants])
+    return values[0]
+
+
+_load_u8, _load_u16, _load_u32, _load_i32, _load_i64 = _load(8), _load(16), _load(32), _load(32, signed=True), _load(64)
+_store_u8, _store_i16, _store_i32, _store_i64 = _store(8), _store(16), _store(32), _store(64)
+_letters16, _spaces16, _move_bytes = _vector_test(_is_letter), _vector_test(_is_space), _instruction(3, _move)
+
+prefetch = _instruction(1, _prefetch)
+shift_right = _instruction(2, lambda builder, values: builder.lshr(values[0], values[1]))  # zeros come in from the left
+trailing_zeros = _instruction(
+    1, lambda builder, values: builder.cttz(values[0], ir.Constant(ir.IntType(1), 0))
+)  # 0: 64
+
+
+if CHECKED:
+
+    @helper
+    def _check(address: int, size: int) -> None:
+        for place in range(_load_i64(_REGIONS_ADDRESS)):
+            region = _REGIONS_ADDRESS + 8 + 16 * place
+            if address >= _load_i64(region) and address + size <= _load_i64(region + 8):
+                return
+        raise IndexError("a kernel reached outside its buffers")
+
+else:
+
+    @helper
+    def _check(address: int, size: int) -> None:
+        pass
+
+
+@helper
+def load_u8(address: int) -> int:
+    """The byte at an address, 0 to 255."""
+    _check(address, 1)
+    return _load_u8(address)
+
+
+@helper
+def load_u16(address: int) -> int:
+    """Two bytes, least first, without a sign."""
+    _check(address, 2)
+    return _load_u16(address)
+
+
+@helper
+def load_u32(address: int) -> int:
+    """Four bytes, least first, without a sign."""
+    _check(address, 4)
+    return _load_u32(address)
+
+
+@helper
+def load_i32(address: int) -> int:
+    """Four bytes, least first, with a sign."""
+    _check(address, 4)
+    return _load_i32(address)
+
+
+@helper
+def load_i64(address: int) -> int:
+    """Eight bytes, least first."""
+    _check(address, 8)
+    return _load_i64(address)
+
+
+@helper
+def store_u8(address: int, value: int) -> None:
+    """Write the lowest byte of a value."""
+    _check(address, 1)
+    _store_u8(address, value)
+
+
+@helper
+def store_i16(address: int, value: int) -> None:
+    """Write the two lowest bytes of a value."""
+    _check(address, 2)
+    _store_i16(address, value)
+
+
+@helper
+def store_i32(address: int, value: int) -> None:
+    """Write the four lowest bytes of a value."""
+    _check(address, 4)
+    _store_i32(address, value)
+
+
+@helper
+def store_i64(address: int, value: int) -> None:
+    """Write a value."""
+    _check(address, 8)
+    _store_i64(address, value)
+
+
+@helper
+def letters16(address: int) -> int:
+    """Bit n says whether the n-th of sixteen bytes is an ASCII letter."""
+    _check(address, 16)
+    return _letters16(address)
+
+
+@helper
+def spaces16(address: int) -> int:
+    """Bit n says whether the n-th of sixteen bytes is a space."""
+    _check(address, 16)
+    return _spaces16(address)
+
+
+@helper
+def copy(target: int, source: int, size: int) -> None:
+    """Copy bytes; the two places may overlap."""
+    if size > 0:
+        _check(target, size)
+        _check(source, size)
+        _move_bytes(target, source, size)
