@@ -22,7 +22,10 @@ def cache_directory(*parts: str) -> Path:
 def _place(kind: str, parts: tuple[str, ...]) -> Path:
     home = os.environ.get("NEEDLEPOINT_HOME")
     if home:
-        base = Path(home).expanduser() / kind
+        try:
+            base = Path(home).expanduser() / kind
+        except RuntimeError as err:  # `~nobody`
+            raise UserError(f"NEEDLEPOINT_HOME is {home!r}: {err}", hint="write the whole path") from err
     else:
         import platformdirs  # late: `--help` needs no directory
 
@@ -32,9 +35,10 @@ def _place(kind: str, parts: tuple[str, ...]) -> Path:
     place = base.joinpath(*parts)
     try:
         place.mkdir(parents=True, exist_ok=True)
-    except OSError as err:
+    except (OSError, ValueError) as err:
+        reason = err.strerror if isinstance(err, OSError) else None
         raise UserError(
-            f"cannot make the directory {place}: {err.strerror or err}",
+            f"cannot make the directory {place}: {reason or err}",
             hint="set NEEDLEPOINT_HOME to a directory that you may write to",
         ) from err
     return place

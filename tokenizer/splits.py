@@ -5,7 +5,6 @@ An older spelling of cl100k is in wide use that gives the same ids but cuts whit
 differently (`\s++$` takes it whole), so the two are different patterns here.
 """
 
-import difflib
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -26,6 +25,8 @@ NAMED_PATTERNS = {
         r"""|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"""
     ),
 }
+
+NO_SPLIT = r"[\s\S]+"  # the pattern of a vocabulary that does not split: a text is one piece
 
 
 def as_bytes(text: str | bytes) -> bytes:
@@ -61,6 +62,9 @@ def piece_bytes(piece: str) -> bytes:
 class Split:
     r"""A way of cutting text: a name, the regex, and whose reading of the regex is meant.
 
+    Where a vocabulary cuts in several steps, `before` holds the patterns that cut first: each cuts every piece of the
+    step before it as if it were a text of its own, and `pattern` is the last.
+
     Example: Split("gpt2", NAMED_PATTERNS["gpt2"]).pieces("It's 3 pm") == ["It", "'s", " 3", " pm"]
 
     Raises:
@@ -70,24 +74,29 @@ class Split:
     name: str
     pattern: str
     dialect: patterns.Dialect = "tiktoken"
+    before: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _compile(self.pattern, self.dialect, 0x7F)
+        for pattern in (*self.before, self.pattern):
+            _compile(pattern, self.dialect, 0x7F)
 
     def pieces(self, text: str) -> list[str]:
         """Cut a text that `as_text` may have given; joined, the pieces are the text again.
 
         What the pattern does not match becomes pieces of its own.
         """
-        expression = _compile(self.pattern, self.dialect, _extent(text))
-        pieces: list[str] = expression.findall(text)
-        if all(pieces) and sum(map(len, pieces)) == len(text):
-            return pieces
-        return _pieces_with_gaps(expression, text)
+        if not self.before:
+            return _cut(_compile(self.pattern, self.dialect, _extent(text)), text)
+        pieces = [text] if text else []
+        for pattern in (*self.before, self.pattern):
+            expression = _compile(pattern, self.dialect, _extent(text))
+            pieces = [smaller for piece in pieces for smaller in _cut(expression, piece)]
+        return pieces
 
     def matches(self, text: str) -> bool:
         """Whether the pattern matches anything in a text."""
-        return _compile(self.pattern, self.dialect, _extent(text)).search(text) is not None
+        steps = (_compile(pattern, self.dialect, _extent(text)) for pattern in (*self.before, self.pattern))
+        return any(step.search(text) for step in steps)
 
     def split_spans(self, data: bytes) -> list[tuple[int, int]]:
         """The pieces of any bytes as (start, end) in bytes."""
@@ -111,6 +120,8 @@ def make_split(name_or_pattern: str) -> Split:
     if name_or_pattern in NAMED_PATTERNS:
         return Split(name_or_pattern, NAMED_PATTERNS[name_or_pattern])
     if re.fullmatch(r"[A-Za-z0-9_.-]+", name_or_pattern):  # nobody means a regex of plain letters
+        import difflib
+
         nearest = difflib.get_close_matches(name_or_pattern.lower(), NAMED_PATTERNS, n=1, cutoff=0.3)
         raise UsageError(
             f"no split is named {name_or_pattern!r}",
@@ -124,7 +135,8 @@ def _extent(text: str) -> int:
     """The end of the part of Unicode that holds the text; its pattern is compiled for no more than that."""
     if text.isascii():
         return 0x7F
-    return 0xFFFF if max(text) <= "\uffff" else 0x10FFFF
+    highest = ord(max(text))
+    return next(limit for limit in (0x7FF, 0xFFFF, 0x10FFFF) if highest <= limit)
 
 
 @cache
@@ -137,6 +149,13 @@ def _compile(pattern: str, dialect: patterns.Dialect, limit: int) -> re.Pattern[
             f"the split pattern cannot be used: {getattr(err, 'msg', None) or err}",
             hint="look-behind needs a fixed width; repetitions and nesting have limits",
         ) from err
+
+
+def _cut(expression: re.Pattern[str], text: str) -> list[str]:
+    pieces: list[str] = expression.findall(text)
+    if all(pieces) and sum(map(len, pieces)) == len(text):
+        return pieces
+    return _pieces_with_gaps(expression, text)
 
 
 def _pieces_with_gaps(expression: re.Pattern[str], text: str) -> list[str]:

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 import tokenizers
 
-from tokenizer import Tokenizer, UserError, load_tokenizer, train
-from tokenizer.formats.huggingface import recover_merges, to_json
+from tokenizer import Tokenizer, UserError, load_tokenizer
+from tokenizer.formats.huggingface import to_json
+from tokenizer.formats.recipes import recover_merges
+from tokenizer.training import train_on
 
 Texts = Callable[[int, str], Iterator[str]]
 CORPUS = [
@@ -28,7 +30,7 @@ def ours_and_theirs(tokenizer: Tokenizer, path: Path) -> tuple[Tokenizer, tokeni
 @pytest.mark.parametrize("layout", ["hf", "bytes"])
 @pytest.mark.parametrize("split", ["gpt2", "cl100k", "o200k", PORTABLE, r"\S+"])
 def test_saved_files_agree_with_tokenizers(split: str, layout: Any, tmp_path: Path, fuzz_texts: Texts) -> None:
-    trained = train(CORPUS, vocab_size=340, split=split, layout=layout, special_tokens=SPECIALS)
+    trained = train_on(CORPUS, vocab_size=340, split=split, layout=layout, special_tokens=SPECIALS)
     ours, theirs = ours_and_theirs(trained, tmp_path / "saved.json")
     assert theirs.get_vocab_size() == trained.vocab_size == ours.vocab_size
     assert (ours.split.pattern, ours.layout, ours.special_tokens) == (split, layout, trained.special_tokens) or (
@@ -45,7 +47,7 @@ def test_saved_files_agree_with_tokenizers(split: str, layout: Any, tmp_path: Pa
 def test_a_saved_file_is_the_same_when_saved_again(tmp_path: Path) -> None:
     for number, split in enumerate(["gpt2", "cl100k", "o200k", PORTABLE]):
         first, second = tmp_path / f"{number}.json", tmp_path / f"{number}-again.json"
-        train(CORPUS, vocab_size=300, split=split, special_tokens=SPECIALS).save(first)
+        train_on(CORPUS, vocab_size=300, split=split, special_tokens=SPECIALS).save(first)
         load_tokenizer(str(first)).save(second)
         assert first.read_bytes() == second.read_bytes()
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
@@ -62,7 +64,7 @@ def test_published_ranks_become_a_file_with_the_same_ids(
 
 
 def test_special_ids_above_a_hole_are_kept(tmp_path: Path) -> None:
-    plain = train(CORPUS, vocab_size=300, layout="bytes")
+    plain = train_on(CORPUS, vocab_size=300, layout="bytes")
     holed = Tokenizer(
         name="holed",
         split=plain.split,
@@ -77,7 +79,7 @@ def test_special_ids_above_a_hole_are_kept(tmp_path: Path) -> None:
 
 
 def test_merges_are_recovered_from_ranks() -> None:
-    trained = train(CORPUS, vocab_size=330, layout="bytes")
+    trained = train_on(CORPUS, vocab_size=330, layout="bytes")
     assert recover_merges(trained.vocabulary) == trained.merges
     without = {bytes([byte]): byte for byte in range(256)} | {b"abc": 256}
     with pytest.raises(UserError, match="not made of two others"):
@@ -86,7 +88,7 @@ def test_merges_are_recovered_from_ranks() -> None:
 
 @pytest.mark.parametrize("split", [r"\p{N}{1,3}+|\D", r"\w+|\W", r"\S+$|\s|\S", r"(?i:ss|x)+|[\s\S]"])
 def test_a_split_that_engines_read_differently_is_refused(split: str, tmp_path: Path) -> None:
-    tokenizer = train(CORPUS, vocab_size=270, split=split)
+    tokenizer = train_on(CORPUS, vocab_size=270, split=split)
     with pytest.raises(UserError, match="cannot hold this split pattern") as failure:
         tokenizer.save(tmp_path / "refused.json")
     assert failure.value.hint
@@ -125,7 +127,7 @@ def test_files_of_tokenizers_itself_are_read(tmp_path: Path, fuzz_texts: Texts) 
 
 
 def test_merges_written_as_strings_and_files_without_a_split_are_read(tmp_path: Path) -> None:
-    content = to_json(train(CORPUS, vocab_size=330))
+    content = to_json(train_on(CORPUS, vocab_size=330))
     content["model"]["merges"] = ["#version: 0.2", *(" ".join(pair) for pair in content["model"]["merges"])]
     content["pre_tokenizer"] = {
         "type": "ByteLevel",
@@ -159,31 +161,36 @@ def sequence(*steps: dict[str, Any]) -> dict[str, Any]:
         (["model", "end_of_word_suffix"], "</w>", "model.end_of_word_suffix"),
         (["model", "type"], "Unigram", 'model.type is "Unigram"'),
         (["model"], None, "model should be an object"),
+        (["added_tokenz"], [], 'the file has the key "added_tokenz"'),
         (["model", "merges"], {}, "model.merges should be a list"),
         (["model", "merges", 3], ["a"], r"model.merges\[3\] should be two tokens"),
         (["model", "merges", 3], "a b c", r"model.merges\[3\] should be two tokens"),
-        (["model", "merges", 3], ["q", "☃"], r"model.merges\[3\] needs the token '☃'"),
-        (["model", "vocab", "a"], "7", r"model.vocab\['a'\] should be an id"),
+        (["model", "merges", 3], ["q", "☃"], r'model.merges\[3\] needs the token "☃"'),
+        (["model", "vocab", "a"], "7", r'model.vocab\["a"\] should be an id'),
         (["model", "vocab", "a"], 5, "has the id 5, which"),
         (["model", "vocab", "☃"], 999, "stands for no byte"),
         (["model", "vocab"], {}, "model.merges|has no token '!'"),
         (["decoder"], {"type": "WordPiece"}, "decoder is"),
         (["added_tokens", 0, "lstrip"], True, r"added_tokens\[0\].lstrip is true"),
         (["added_tokens", 0, "content"], 3, r"added_tokens\[0\].content should be text"),
-        (["added_tokens", 0, "id"], 17, r"added_tokens\[0\].id is 17, but '<\|end\|>' gets the id 0"),
+        (["added_tokens", 0, "id"], 17, r'added_tokens\[0\].id is 17, but "<\|end\|>" gets the id 0'),
         (["pre_tokenizer"], None, "pre_tokenizer should be an object"),
         (["pre_tokenizer"], {"type": "Whitespace"}, 'pre_tokenizer.type is "Whitespace"'),
         (["pre_tokenizer", "add_prefix_space"], True, "pre_tokenizer.add_prefix_space is true"),
-        (["pre_tokenizer"], sequence(SPLIT_STEP, SPLIT_STEP, BYTE_STEP), "pretokenizers is"),
-        (["pre_tokenizer"], sequence({"type": "Digits"}, BYTE_STEP), r"\[0\].type is"),
+        (["pre_tokenizer"], sequence(BYTE_STEP, BYTE_STEP), r"\[0\].type is"),
+        (["pre_tokenizer"], sequence(SPLIT_STEP), r"\[0\].type is"),
+        (["pre_tokenizer"], sequence(), r"pretokenizers is \[\]"),
+        (["pre_tokenizer"], sequence({"type": "Digits"}, BYTE_STEP), "individual_digits should be true or false"),
         (["pre_tokenizer"], sequence(SPLIT_STEP | {"behavior": "Removed"}, BYTE_STEP), "behavior"),
-        (["pre_tokenizer"], sequence(SPLIT_STEP | {"pattern": {"String": "a"}}, BYTE_STEP), "pattern is"),
+        (["pre_tokenizer"], sequence(SPLIT_STEP | {"behavior": "Removed", "invert": True}, BYTE_STEP), "behavior"),
+        (["pre_tokenizer"], sequence(SPLIT_STEP | {"pattern": {"Glob": "a"}}, BYTE_STEP), "pattern is"),
+        (["pre_tokenizer"], sequence(SPLIT_STEP | {"pattern": {"Regex": "a" * 5001}}, BYTE_STEP), "pattern is"),
         (["pre_tokenizer"], sequence(SPLIT_STEP | {"pattern": {"Regex": "(a"}}, BYTE_STEP), "position 0"),
-        (["pre_tokenizer"], sequence(SPLIT_STEP, BYTE_STEP | {"use_regex": True}), "use_regex is true"),
+        (["added_tokens", 0, "special"], 1, r"added_tokens\[0\].special should be true or false"),
     ],
 )  # fmt: skip
 def test_files_that_cannot_be_read_say_where(keys: list[Any], value: Any, message: str, tmp_path: Path) -> None:
-    content = to_json(train(CORPUS, vocab_size=280, special_tokens=["<|end|>"]))
+    content = to_json(train_on(CORPUS, vocab_size=280, special_tokens=["<|end|>"]))
     place = content
     for key in keys[:-1]:
         place = place[key]
@@ -214,13 +221,13 @@ def test_files_that_are_not_json(content: bytes, message: str, tmp_path: Path) -
 
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot write"):
-        train(CORPUS, vocab_size=260).save(tmp_path / "no" / "such" / "directory.json")
-    with pytest.raises(UserError, match="cannot read"):
+        train_on(CORPUS, vocab_size=260).save(tmp_path / "no" / "such" / "directory.json")
+    with pytest.raises(UserError, match="holds no tokenizer"):
         load_tokenizer(str(tmp_path))
 
 
 def test_a_special_token_spelled_like_an_ordinary_one_is_refused(tmp_path: Path) -> None:
-    plain = train(["the the the"], vocab_size=258)
+    plain = train_on(["the the the"], vocab_size=258)
     clashing = Tokenizer(
         name="clash",
         split=plain.split,

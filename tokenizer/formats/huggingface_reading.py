@@ -4,39 +4,43 @@ Whatever would change ids and is not done here (normalizers, dropout, prefixes .
 for it. Post-processors are passed over: ids are those of `encode(text, add_special_tokens=False)`.
 """
 
-import json
-import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tokenizer.byte_alphabet import BYTES_BY_LETTER, from_letters, to_letters
+from tokenizer.byte_alphabet import from_letters
 from tokenizer.encoding import Tokenizer
 from tokenizer.errors import UsageError, UserError
+from tokenizer.formats.files import AGAIN, brief, parse_json, read_bytes
 from tokenizer.formats.huggingface import PATTERNS
-from tokenizer.splits import Split, make_split
+from tokenizer.formats.vocabulary import bytes_of_letters, check_alphabet, check_ids
+from tokenizer.splits import NAMED_PATTERNS, NO_SPLIT, Split, make_split
 
-_EVERYTHING = r"[\s\S]+"  # the split of a file that has none
+_KEYS = frozenset(
+    "version truncation padding added_tokens normalizer pre_tokenizer post_processor decoder model".split()
+)
+_LONGEST_PATTERN = 5000  # characters; real ones have a few hundred
+_GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"  # as ByteLevel spells it
+# What ByteLevel's neighbour `Digits` takes for a digit: \p{N}, and numerals that were added to Unicode later on.
+_DIGIT = r"[\p{N}\x{11DE0}-\x{11DE9}\x{16FF4}-\x{16FF6}]"
+_OLDER_CL100K = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+# Patterns that leave no character of any text unmatched, so that it makes no difference what becomes of the rest.
+_COMPLETE = frozenset(
+    {*NAMED_PATTERNS.values(), *PATTERNS.values(), _GPT2, _OLDER_CL100K, _OLDER_CL100K.replace("{1,3}", "")}
+)
 
 
-def load(path: Path, name: str) -> Tokenizer:
+def read(path: Path, name: str) -> Tokenizer:
     """Read a file.
 
     Raises:
         UserError: it cannot be read, is malformed, or holds what we cannot do; the message names the place.
     """
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as err:
-        raise UserError(f"cannot read {path}: {err.strerror or err}", hint="check the file and its rights") from err
-    except json.JSONDecodeError as err:
-        raise UserError(
-            f"{path} is not JSON: line {err.lineno}, column {err.colno}: {err.msg}",
-            hint="a tokenizer is a tokenizer.json file, or one of the names gpt2, cl100k, o200k, small",
-        ) from err
-    except (UnicodeDecodeError, RecursionError) as err:
-        raise UserError(f"{path} is not JSON text", hint="a tokenizer is a tokenizer.json file") from err
-    return _File(content, str(path)).tokenizer(name)
+    return _File(parse_json(read_bytes(path), str(path)), str(path)).tokenizer(name)
 
 
 class _File:
@@ -48,14 +52,11 @@ class _File:
         self.model = self.mapping(self.content.get("model"), "model")
 
     def malformed(self, key: str, what: str) -> NoReturn:
-        raise UserError(
-            f"{self.source}: {key} {what}", hint="the file is damaged or not a byte-level BPE tokenizer; get it again"
-        )
+        raise UserError(f"{self.source}: {key} {what}", hint=AGAIN)
 
     def unsupported(self, key: str, value: Any) -> NoReturn:
-        shown = textwrap.shorten(json.dumps(value, ensure_ascii=False), 80)
         raise UserError(
-            f"{self.source}: {key} is {shown}, which would change ids and is not supported",
+            f"{self.source}: {key} is {brief(value)}, which would change ids and is not supported",
             hint="byte-level BPE without normalizer can be read; use the `tokenizers` package for this file",
         )
 
@@ -69,38 +70,39 @@ class _File:
             self.malformed(key, "should be a list [...]")
         return value
 
+    def flag(self, holder: Mapping[str, Any], key: str, where: str, *, absent: bool | None = False) -> bool:
+        value = holder.get(key, absent)
+        if not isinstance(value, bool):
+            self.malformed(f"{where}.{key}", f"should be true or false and is {brief(value)}")
+        return value
+
     def tokenizer(self, name: str) -> Tokenizer:
         self.check_plain()
-        ids = self.token_ids()
-        specials, literals = self.added_tokens(ids)
+        ids = check_ids(self.model.get("vocab"), self.source, "model.vocab")
         merges = self.merges(ids)
-        in_merges = {part for left, right in merges for part in (left, right, left + right)}
-        vocabulary: dict[bytes, int] = {}
-        for text, one in ids.items():
-            if text in specials and text not in in_merges:
-                continue
-            try:
-                vocabulary[from_letters(text)] = one
-            except KeyError as err:
-                self.malformed(f"model.vocab[{text!r}]", f"holds {err.args[0]!r}, which stands for no byte")
-        for byte in BYTES_BY_LETTER:
-            if bytes([byte]) not in vocabulary:
-                letter = to_letters(bytes([byte]))
-                self.malformed("model.vocab", f"has no token {letter!r} for the byte {byte:#04x}")
+        specials, literals = self.added_tokens(ids, {part for left, right in merges for part in (left + right, left)})
+        ordinary = {text: one for text, one in ids.items() if text not in specials}
+        vocabulary = bytes_of_letters(ordinary, self.source, "model.vocab")
+        check_alphabet(vocabulary, self.source, "model.vocab")
         return Tokenizer(
             name=name,
             split=self.split(),
             vocabulary=vocabulary,
             special_tokens=specials,
             merges=[(from_letters(left), from_letters(right)) for left, right in merges],
-            whole_pieces=bool(self.model.get("ignore_merges")),
+            whole_pieces=self.flag(self.model, "ignore_merges", "model"),
             literal_tokens=literals,
         )
 
     def check_plain(self) -> None:
-        if self.model.get("type") != "BPE":
-            self.unsupported("model.type", self.model.get("type"))
-        for key in ("normalizer", "truncation", "padding"):
+        if unknown := self.content.keys() - _KEYS:
+            self.malformed("the file", f"has the key {brief(min(unknown))}, which no tokenizer.json has")
+        if self.model.get("type", "BPE") != "BPE":  # the oldest files do not say it
+            self.unsupported("model.type", self.model["type"])
+        normalizer = self.content.get("normalizer")
+        if normalizer not in (None, {"type": "Sequence", "normalizers": []}):
+            self.unsupported("normalizer", normalizer)
+        for key in ("truncation", "padding"):
             if self.content.get(key) is not None:
                 self.unsupported(key, self.content[key])
         for key in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
@@ -110,92 +112,136 @@ class _File:
         if decoder is not None and self.mapping(decoder, "decoder").get("type") != "ByteLevel":
             self.unsupported("decoder", decoder)
 
-    def token_ids(self) -> dict[str, int]:
-        ids = self.mapping(self.model.get("vocab"), "model.vocab")
-        text_of: dict[int, str] = {}
-        for text, one in ids.items():
-            if type(one) is not int or one < 0:
-                self.malformed(f"model.vocab[{text!r}]", f"should be an id, a number from 0 on, and is {one!r}")
-            if one in text_of:
-                self.malformed(f"model.vocab[{text!r}]", f"has the id {one}, which {text_of[one]!r} has, too")
-            text_of[one] = text
-        return ids
-
-    def added_tokens(self, ids: Mapping[str, int]) -> tuple[dict[str, int], set[str]]:
-        """The added tokens with their ids, and those among them that are not special but always read."""
-        specials: dict[str, int] = {}
-        literals = set()
-        for place, entry in enumerate(self.items(self.content.get("added_tokens") or [], "added_tokens")):
-            key = f"added_tokens[{place}]"
-            token = self.mapping(entry, key)
-            text = token.get("content")
-            if not isinstance(text, str) or not text or any("\ud800" <= letter <= "\udfff" for letter in text):
-                self.malformed(f"{key}.content", "should be text")
-            for flag in ("single_word", "lstrip", "rstrip"):
-                if token.get(flag):
-                    self.unsupported(f"{key}.{flag}", token[flag])
-            # A token that is not in the vocabulary gets the next free id, whatever the file says.
-            following = max(len(ids), max(specials.values(), default=-1) + 1)
-            given = ids.get(text, specials.get(text, following))
-            if token.get("id") != given:
-                self.malformed(f"{key}.id", f"is {token.get('id')!r}, but {text!r} gets the id {given} when it is read")
-            specials[text] = given
-            if not token.get("special"):
-                literals.add(text)
-        return specials, literals
-
     def merges(self, ids: Mapping[str, int]) -> list[tuple[str, str]]:
-        merges = []
+        """The merges, best first; of one that stands twice the second counts, as in `tokenizers`."""
+        merges: dict[tuple[str, str], None] = {}
         for place, entry in enumerate(self.items(self.model.get("merges"), "model.merges")):
             if isinstance(entry, str) and entry.startswith("#version"):
                 continue
             pair = entry.split(" ") if isinstance(entry, str) else entry
-            if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(part, str) for part in pair):
-                self.malformed(f"model.merges[{place}]", f"should be two tokens and is {entry!r}")
+            if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(part, str) and part for part in pair):
+                self.malformed(f"model.merges[{place}]", f"should be two tokens and is {brief(entry)}")
             left, right = pair
             for part in (left, right, left + right):
                 if part not in ids:
-                    self.malformed(f"model.merges[{place}]", f"needs the token {part!r}, which is not in model.vocab")
-            merges.append((left, right))
-        return merges
+                    self.malformed(
+                        f"model.merges[{place}]", f"needs the token {brief(part)}, which is not in model.vocab"
+                    )
+            merges.pop((left, right), None)
+            merges[left, right] = None
+        return list(merges)
+
+    def added_tokens(self, ids: Mapping[str, int], merged: set[str]) -> tuple[dict[str, int], set[str]]:
+        """The added tokens with their ids, and those among them that are not special but always read."""
+        specials: dict[str, int] = {}
+        literals = set()
+        found_first: dict[str, str] = {}  # those that are not `normalized`: they are looked for in the whole text
+        found_later: dict[str, str] = {}  # the others: they are looked for in what is left
+        last = -1
+        for place, entry in enumerate(self.items(self.content.get("added_tokens") or [], "added_tokens")):
+            key = f"added_tokens[{place}]"
+            token = self.mapping(entry, key)
+            text = self.added_text(token.get("content"), key, merged)
+            for flag in ("single_word", "lstrip", "rstrip"):
+                if self.flag(token, flag, key, absent=None):
+                    self.unsupported(f"{key}.{flag}", token[flag])
+            # A token that is not in the vocabulary gets the next free id, whatever the file says.
+            given = ids.get(text, specials.get(text, max(len(ids), last + 1)))
+            if token.get("id") != given:
+                self.malformed(
+                    f"{key}.id", f"is {brief(token.get('id'))}, but {brief(text)} gets the id {given} when it is read"
+                )
+            if text in specials:
+                self.malformed(f"{key}.content", f"is {brief(text)}, which is added already")
+            specials[text] = given
+            last = max(last, given)
+            if not self.flag(token, "special", key, absent=None):
+                literals.add(text)
+            later = self.flag(token, "normalized", key, absent=None)
+            (found_later if later else found_first)[text] = key
+        for text in _in_the_way(found_first, found_later):
+            self.unsupported(f"{found_later[text]}.normalized", True)
+        return specials, literals
+
+    def added_text(self, text: Any, key: str, merged: set[str]) -> str:
+        if not isinstance(text, str) or not text or any("\ud800" <= letter <= "\udfff" for letter in text):
+            self.malformed(f"{key}.content", "should be text")
+        if text in merged or _is_letter(text):
+            self.unsupported(f"{key}.content", text)
+        return text
 
     def split(self) -> Split:
         key = "pre_tokenizer"
         found = self.mapping(self.content.get(key), key)
-        if found.get("type") != "Sequence":
-            return self.byte_level(found, key) or Split("regex", _EVERYTHING, "huggingface")
-        steps: Sequence[Any] = self.items(found.get("pretokenizers"), f"{key}.pretokenizers")
-        keys = [f"{key}.pretokenizers[{place}]" for place in range(len(steps))]
-        if len(steps) == 1:
-            return self.byte_level(self.mapping(steps[0], keys[0]), keys[0]) or Split("regex", _EVERYTHING)
-        if len(steps) != 2:
+        steps: Sequence[Any] = [found]
+        keys = [key]
+        if found.get("type") == "Sequence":
+            steps = self.items(found.get("pretokenizers"), f"{key}.pretokenizers")
+            keys = [f"{key}.pretokenizers[{place}]" for place in range(len(steps))]
+        if not steps:
             self.unsupported(f"{key}.pretokenizers", steps)
-        split = self.regex_split(self.mapping(steps[0], keys[0]), keys[0])
-        if self.byte_level(self.mapping(steps[1], keys[1]), keys[1]):
-            self.unsupported(f"{keys[1]}.use_regex", True)
-        return split
+        *cutting, last = (self.mapping(step, where) for step, where in zip(steps, keys, strict=True))
+        patterns = [self.pattern(step, where) for step, where in zip(cutting, keys, strict=False)]
+        cuts_itself = self.byte_level(last, keys[-1])
+        if cuts_itself and not patterns:
+            return make_split("gpt2")
+        if cuts_itself:
+            patterns.append(_GPT2)
+        *before, pattern = patterns or [NO_SPLIT]
+        named = next((name for name, known in PATTERNS.items() if known == pattern), None)
+        if named and not before:
+            return make_split(named)
+        return Split("regex", pattern, "huggingface", tuple(before))
 
-    def byte_level(self, step: Mapping[str, Any], key: str) -> Split | None:
-        """Check a ByteLevel step; the split it makes itself, if it makes one."""
+    def byte_level(self, step: Mapping[str, Any], key: str) -> bool:
+        """Check the ByteLevel step, which must be the last; whether it splits, too."""
         if step.get("type") != "ByteLevel":
             self.unsupported(f"{key}.type", step.get("type"))
-        if step.get("add_prefix_space", True):
+        if self.flag(step, "add_prefix_space", key, absent=True):
             self.unsupported(f"{key}.add_prefix_space", True)
-        return make_split("gpt2") if step.get("use_regex", True) else None
+        return self.flag(step, "use_regex", key, absent=True)
 
-    def regex_split(self, step: Mapping[str, Any], key: str) -> Split:
-        pattern = step.get("pattern")
+    def pattern(self, step: Mapping[str, Any], key: str) -> str:
+        """The regex whose matches, and what lies between them, are the pieces of a step."""
+        if step.get("type") == "Digits":
+            return _DIGIT if self.flag(step, "individual_digits", key, absent=None) else f"{_DIGIT}+"
         if step.get("type") != "Split":
             self.unsupported(f"{key}.type", step.get("type"))
-        if step.get("behavior") != "Isolated":
-            self.unsupported(f"{key}.behavior", step.get("behavior"))
-        if not isinstance(pattern, dict) or not isinstance(pattern.get("Regex"), str):
+        pattern = step.get("pattern")
+        if not isinstance(pattern, dict) or len(pattern) != 1:
             self.unsupported(f"{key}.pattern", pattern)
-        text = pattern["Regex"]
-        named = next((name for name, known in PATTERNS.items() if known == text), None)
-        if named:
-            return make_split(named)
+        ((kind, text),) = pattern.items()
+        if kind not in ("Regex", "String") or not isinstance(text, str) or not text or len(text) > _LONGEST_PATTERN:
+            self.unsupported(f"{key}.pattern", pattern)
+        if kind == "String":
+            text = "".join(f"\\x{{{ord(letter):x}}}" for letter in text)
+        removed = step.get("behavior") == "Removed" and self.flag(step, "invert", key) and text in _COMPLETE
+        if step.get("behavior") != "Isolated" and not removed:
+            self.unsupported(f"{key}.behavior", step.get("behavior"))
         try:
-            return Split("regex", text, "huggingface")
+            Split("regex", text, "huggingface")
         except UsageError as err:
-            self.malformed(f"{key}.pattern.Regex", f"cannot be read: {err}")
+            self.malformed(f"{key}.pattern.{kind}", f"cannot be read: {err}")
+        return text
+
+
+def _is_letter(text: str) -> bool:
+    """Whether a text is what an ordinary vocabulary writes for one byte."""
+    try:
+        return len(from_letters(text)) == 1
+    except KeyError:
+        return False
+
+
+def _in_the_way(found_first: Iterable[str], found_later: Iterable[str]) -> list[str]:
+    """Those of the later tokens that looking for all tokens at once could find in the place of an earlier one.
+
+    Example: of the earlier "<|a|>", the later "x<|a|>" and "a<|"; but not "|>": wherever both are, "<|a|>" begins first
+    """
+    earlier = set(found_first)
+    beginnings = {beginning for text in earlier for beginning in accumulate(text)}
+    return [
+        text
+        for text in found_later
+        if any(text[start:] in beginnings for start in range(1, len(text))) or any(one in text for one in earlier)
+    ]

@@ -1,8 +1,75 @@
 """tiktoken's `.tiktoken` files: one token a line, `base64 rank`, and nothing else (no pattern, no special tokens)."""
 
 import binascii
+from collections.abc import Mapping
+from pathlib import Path
 
+from tokenizer.encoding import Tokenizer
 from tokenizer.errors import UserError
+from tokenizer.formats.files import read_bytes
+from tokenizer.formats.recipes import check_no_holes, check_no_literals, check_ranks
+from tokenizer.patterns import parse
+from tokenizer.splits import Split
+
+_LONGEST_RANK = 10  # digits
+
+
+def read(path: Path, name: str, split: Split, special_tokens: Mapping[str, int | None]) -> Tokenizer:
+    """Read a file; its split and special tokens are what the user says they are.
+
+    Raises:
+        UserError: it is malformed, or the special tokens do not fit it.
+    """
+    vocabulary = parse_ranks(read_bytes(path), str(path))
+    taken = set(vocabulary.values())
+    specials: dict[str, int] = {}
+    for token, one in special_tokens.items():
+        if one is None:
+            raise UserError(
+                f"{path} does not say the id of the special token {token!r}", hint=f"say it: --special '{token}=ID'"
+            )
+        if one in taken:
+            raise UserError(
+                f"the special token {token!r} cannot have the id {one}: another token of {path} has it",
+                hint="give each special token an id of its own",
+            )
+        taken.add(one)
+        specials[token] = one
+    return Tokenizer(
+        name=name, split=split, vocabulary=vocabulary, special_tokens=specials, merges=None, whole_pieces=True
+    )
+
+
+def to_bytes(tokenizer: Tokenizer) -> bytes:
+    """Write the ranks; split and special tokens are left out.
+
+    Raises:
+        UserError: ranks would give other ids than this tokenizer's merges.
+    """
+    check_no_literals(tokenizer)
+    check_no_holes(tokenizer)
+    check_ranks(tokenizer)
+    single_pattern(tokenizer.split)
+    return format_ranks(tokenizer.vocabulary)
+
+
+def single_pattern(split: Split) -> str:
+    """The split as the one regex that tiktoken takes.
+
+    Raises:
+        UserError: it is cut in several steps, or its regex means something else to tiktoken.
+    """
+    if split.before:
+        raise UserError(
+            f"ids would change: the text is split in {len(split.before) + 1} steps, and this format has one pattern",
+            hint="write a tokenizer.json, which can hold several",
+        )
+    if parse(split.pattern, "tiktoken") != parse(split.pattern, split.dialect):
+        raise UserError(
+            f"ids would change: tiktoken would read the split pattern {split.pattern!r} in another way",
+            hint="write a tokenizer.json, from which the pattern came",
+        )
+    return split.pattern
 
 
 def parse_ranks(content: bytes, source: str) -> dict[bytes, int]:
@@ -20,7 +87,7 @@ def parse_ranks(content: bytes, source: str) -> dict[bytes, int]:
         ranks = {binascii.a2b_base64(token, strict_mode=True): int(rank) for token, rank in pairs}
     except ValueError:
         raise _first_bad_line(content, source) from None
-    if len(ranks) != len(pairs) or sorted(ranks.values()) != list(range(len(ranks))):
+    if len(ranks) != len(pairs) or sorted(ranks.values()) != list(range(len(ranks))) or b"" in ranks:
         raise _first_bad_line(content, source)
     missing = [byte for byte in range(256) if bytes([byte]) not in ranks]
     if missing:
@@ -28,7 +95,7 @@ def parse_ranks(content: bytes, source: str) -> dict[bytes, int]:
     return ranks
 
 
-def format_ranks(ranks: dict[bytes, int]) -> bytes:
+def format_ranks(ranks: Mapping[bytes, int]) -> bytes:
     """Write ranks as a `.tiktoken` file, in the order of their ranks."""
     by_rank = sorted(ranks, key=ranks.__getitem__)
     return b"".join(binascii.b2a_base64(token, newline=False) + b" %d\n" % ranks[token] for token in by_rank)
@@ -49,7 +116,7 @@ def _first_bad_line(content: bytes, source: str) -> UserError:
             token = binascii.a2b_base64(token_text, strict_mode=True)
         except ValueError:
             return _wrong(source, f"{where}: the token is not base64")
-        if not rank_text.isdigit():
+        if not token or not rank_text.isdigit() or len(rank_text) > _LONGEST_RANK:
             return _wrong(source, f"{where}: it should be a token in base64, one space, and a rank")
         rank = int(rank_text)
         if token in tokens:

@@ -1,0 +1,245 @@
+"""Read the tokenizer that a GGUF file of model weights carries in its metadata (`tokenizer.ggml.*`).
+
+The file names its split (`pre`) and does not spell it, so only splits that are known here exactly are read; they are
+those of llama.cpp. The weights themselves are not touched: the file is mapped, and nothing after the metadata is read.
+"""
+
+import mmap
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tokenizer.byte_alphabet import from_letters
+from tokenizer.encoding import Tokenizer
+from tokenizer.errors import UserError
+from tokenizer.formats.files import brief, check_regular
+from tokenizer.formats.vocabulary import bytes_of_letters, check_alphabet
+from tokenizer.splits import Split
+
+_NUMBERS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
+_TEXT, _ARRAY = 8, 9
+_VERSIONS = (2, 3)
+_PREFIX = "tokenizer.ggml."
+_LONGEST_KEY = 1 << 16  # bytes, as llama.cpp has it
+_WANTED = ("model", "pre", "tokens", "merges", "token_type")
+
+# How a token's `token_type` is told: ordinary text, found on request, found always.
+_NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED = 1, 2, 3, 4, 5
+
+_GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s"
+_SHORT_FORMS = r"'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD]"
+_LLAMA3 = (
+    rf"{_SHORT_FORMS}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{{1,3}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+_QWEN2 = _LLAMA3.replace("{1,3}", "")
+_DEEPSEEK3 = (
+    r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+# What llama.cpp makes of `pre`: the patterns that cut, one after another.
+_SPLITS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("gpt-2", "phi-2", "olmo", "mpt", "jais", "exaone4", "trillion"), (_GPT2,)),
+    **dict.fromkeys(
+        ("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"), (r"\p{N}", _GPT2)
+    ),
+    **dict.fromkeys(("llama-bpe", "llama3", "llama-v3", "falcon3", "dbrx", "smaug-bpe", "glm4"), (_LLAMA3,)),
+    **dict.fromkeys(("qwen2", "stablelm2", "deepseek-r1-qwen"), (_QWEN2,)),
+    "deepseek-v3": (r"\p{N}{1,3}", "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+", _DEEPSEEK3),
+}
+_WHOLE_PIECES = frozenset(("llama-bpe", "llama3", "llama-v3", "falcon3"))
+
+
+def read(path: Path, name: str) -> Tokenizer:
+    """Read the tokenizer of a model.
+
+    Raises:
+        UserError: the file is malformed (with the byte where), or its tokenizer is none that can be given exactly.
+    """
+    check_regular(path)
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            found = _Metadata(content, str(path)).read()
+    except (OSError, ValueError) as err:  # an empty file cannot be mapped
+        raise UserError(f"cannot read {path}: {err}", hint="check the file and its rights") from err
+    return _Vocabulary(found, str(path)).tokenizer(name)
+
+
+class _Metadata:
+    """One pass over the metadata. Every length is checked against what is left of the file before it is used."""
+
+    def __init__(self, content: mmap.mmap, source: str) -> None:
+        self.content = content
+        self.source = source
+        self.position = 0
+
+    def wrong(self, what: str, position: int | None = None) -> NoReturn:
+        at = self.position if position is None else position
+        raise UserError(
+            f"{self.source}: byte {at}: {what}", hint="the file is damaged or cut short, or no GGUF file; get it again"
+        )
+
+    def take(self, size: int) -> bytes:
+        start = self.position
+        if size > len(self.content) - start:
+            self.wrong(f"{size} bytes should follow, and the file ends at {len(self.content)}")
+        self.position = start + size
+        return self.content[start : self.position]
+
+    def number(self, form: str) -> Any:
+        return struct.unpack(form, self.take(struct.calcsize(form)))[0]
+
+    def text(self) -> str:
+        start = self.position
+        data = self.take(self.number("<Q"))
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            self.wrong("a text is not UTF-8", start)
+
+    def read(self) -> dict[str, Any]:
+        """The values of the tokenizer's keys that are wanted."""
+        if self.take(4) != b"GGUF":
+            self.wrong("a GGUF file begins with GGUF", 0)
+        version = self.number("<I")
+        if version not in _VERSIONS:
+            self.wrong(f"the version is {version}; versions 2 and 3, little endian, are read", 4)
+        self.number("<Q")  # how many tensors there are
+        found: dict[str, Any] = {}
+        for _ in range(self.number("<Q")):
+            start = self.position
+            key = self.text()
+            if not key or len(key) > _LONGEST_KEY:
+                self.wrong("a key is empty or far too long", start)
+            kind = self.number("<I")
+            name = key.removeprefix(_PREFIX) if key.startswith(_PREFIX) else ""
+            if name in found:
+                self.wrong(f"the key {key} stands twice", start)
+            if name in _WANTED:
+                found[name] = self.value(kind)
+            else:
+                self.skip(kind)
+        return found
+
+    def value(self, kind: int) -> Any:
+        if kind == _TEXT:
+            return self.text()
+        if kind == _ARRAY:
+            element, count = self.array()
+            return [self.value(element) for _ in range(count)]
+        return self.number(self.form(kind))
+
+    def skip(self, kind: int) -> None:
+        if kind == _TEXT:
+            self.take_nothing(self.number("<Q"))
+        elif kind == _ARRAY:
+            element, count = self.array()
+            if element == _TEXT:
+                for _ in range(count):
+                    self.take_nothing(self.number("<Q"))
+            else:
+                self.take_nothing(count * struct.calcsize(self.form(element)))
+        else:
+            self.take_nothing(struct.calcsize(self.form(kind)))
+
+    def take_nothing(self, size: int) -> None:
+        """Pass over bytes without copying them."""
+        if size > len(self.content) - self.position:
+            self.wrong(f"{size} bytes should follow, and the file ends at {len(self.content)}")
+        self.position += size
+
+    def array(self) -> tuple[int, int]:
+        start = self.position
+        element, count = self.number("<I"), self.number("<Q")
+        if element == _ARRAY:
+            self.wrong("a list of lists is not supported", start)
+        smallest = 8 if element == _TEXT else struct.calcsize(self.form(element))
+        if count * smallest > len(self.content) - self.position:
+            self.wrong(f"a list of {count} values does not fit into the file", start)
+        return element, count
+
+    def form(self, kind: int) -> str:
+        if kind not in _NUMBERS:
+            self.wrong(f"there is no value of type {kind}", self.position - 4)
+        return _NUMBERS[kind]
+
+
+class _Vocabulary:
+    """The tokenizer's keys and how to complain about them."""
+
+    def __init__(self, found: dict[str, Any], source: str) -> None:
+        self.found = found
+        self.source = source
+
+    def wrong(self, key: str, what: str) -> NoReturn:
+        raise UserError(f"{self.source}: {_PREFIX}{key} {what}", hint="the file is damaged or was written wrongly")
+
+    def unsupported(self, key: str, what: str) -> NoReturn:
+        raise UserError(
+            f"{self.source}: {_PREFIX}{key} {what}",
+            hint="use the tokenizer.json that the model came with, if it is byte-level BPE",
+        )
+
+    def items(self, key: str, kind: type) -> list[Any]:
+        found = self.found.get(key)
+        if not isinstance(found, list) or not all(type(item) is kind for item in found):
+            self.wrong(key, f"should be a list of {'texts' if kind is str else 'whole numbers'}")
+        return found
+
+    def tokenizer(self, name: str) -> Tokenizer:
+        if self.found.get("model") != "gpt2":
+            self.unsupported("model", f"is {brief(self.found.get('model'))}; only byte-level BPE, gpt2, can be read")
+        pre = self.found.get("pre")
+        if not isinstance(pre, str) or pre not in _SPLITS:
+            self.unsupported("pre", f"is {brief(pre)}; it can be read with one of: {', '.join(_SPLITS)}")
+        ordinary, specials, literals = self.tokens()
+        vocabulary = bytes_of_letters(ordinary, self.source, f"{_PREFIX}tokens")
+        check_alphabet(vocabulary, self.source, f"{_PREFIX}tokens")
+        *before, pattern = _SPLITS[pre]
+        return Tokenizer(
+            name=name,
+            split=Split("regex", pattern, "huggingface", tuple(before)),
+            vocabulary=vocabulary,
+            special_tokens=specials,
+            merges=self.merges(ordinary),
+            whole_pieces=pre in _WHOLE_PIECES,
+            literal_tokens=literals,
+        )
+
+    def tokens(self) -> tuple[dict[str, int], dict[str, int], set[str]]:
+        """Ordinary tokens, special ones, and those of the special ones that are always read."""
+        tokens, types = self.items("tokens", str), self.items("token_type", int)
+        if len(types) != len(tokens):
+            self.wrong("token_type", f"has {len(types)} values for {len(tokens)} tokens")
+        first: dict[str, int] = {}
+        ordinary, specials, literals = {}, {}, set()
+        for one, (text, kind) in enumerate(zip(tokens, types, strict=True)):
+            if not text:
+                self.wrong(f"tokens[{one}]", "is empty")
+            if first.setdefault(text, one) != one:
+                self.wrong(f"tokens[{one}]", f"is {brief(text)}, which tokens[{first[text]}] is, too")
+            if kind in (_NORMAL, _UNUSED):
+                ordinary[text] = one
+            elif kind in (_CONTROL, _UNKNOWN, _USER_DEFINED):
+                specials[text] = one
+            else:
+                self.unsupported(f"token_type[{one}]", f"is {kind}, which byte-level BPE does not have")
+            if kind == _USER_DEFINED:
+                literals.add(text)
+        return ordinary, specials, literals
+
+    def merges(self, ordinary: dict[str, int]) -> Sequence[tuple[bytes, bytes]]:
+        merges: dict[tuple[bytes, bytes], int] = {}
+        for place, line in enumerate(self.items("merges", str)):
+            left, space, right = line.partition(" ")
+            if not (left and space and right):
+                self.wrong(f"merges[{place}]", f"should be two tokens and is {brief(line)}")
+            for part in (left, right, left + right):
+                if part not in ordinary:
+                    self.wrong(f"merges[{place}]", f"needs {brief(part)}, which is no ordinary token")
+            pair = from_letters(left), from_letters(right)
+            if pair in merges:
+                self.wrong(f"merges[{place}]", f"is {brief(line)}, which merges[{merges[pair]}] is, too")
+            merges[pair] = place
+        return list(merges)

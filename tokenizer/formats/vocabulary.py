@@ -1,0 +1,83 @@
+"""Vocabularies in the byte alphabet, as `tokenizer.json`, `vocab.json` and GGUF hold them."""
+
+import string
+from collections.abc import Mapping
+from typing import Any
+
+from tokenizer.byte_alphabet import BYTES_BY_LETTER, from_letters, to_letters
+from tokenizer.encoding import Tokenizer
+from tokenizer.errors import UserError
+from tokenizer.formats.files import AGAIN, brief
+
+_LARGEST_ID = 1 << 31
+_PRINTED = frozenset(string.printable) - frozenset("\x0b\x0c\r")
+
+
+def check_ids(found: Any, source: str, key: str) -> dict[str, int]:
+    """Make sure that this is an object of tokens, each with an id of its own; `key` is its place in the file.
+
+    Raises:
+        UserError: it is not.
+    """
+    if not isinstance(found, dict):
+        raise UserError(f"{source}: {key} should be an object {{...}}", hint=AGAIN)
+    text_of: dict[int, str] = {}
+    for text, one in found.items():
+        if type(one) is not int or not 0 <= one < _LARGEST_ID:
+            raise UserError(
+                f"{source}: {key}[{brief(text)}] should be an id, a number from 0 on, and is {brief(one)}", hint=AGAIN
+            )
+        if one in text_of:
+            raise UserError(
+                f"{source}: {key}[{brief(text)}] has the id {one}, which {brief(text_of[one])} has, too", hint=AGAIN
+            )
+        text_of[one] = text
+    return found
+
+
+def bytes_of_letters(ids: Mapping[str, int], source: str, key: str) -> dict[bytes, int]:
+    """The same vocabulary in bytes.
+
+    Raises:
+        UserError: a token is empty, or holds a character that stands for no byte.
+    """
+    vocabulary: dict[bytes, int] = {}
+    for text, one in ids.items():
+        if not text:
+            raise UserError(f"{source}: {key} holds an empty token, of the id {one}", hint=AGAIN)
+        try:
+            vocabulary[from_letters(text)] = one
+        except KeyError as err:
+            raise UserError(
+                f"{source}: {key}[{brief(text)}] holds {brief(err.args[0])}, which stands for no byte", hint=AGAIN
+            ) from err
+    return vocabulary
+
+
+def check_alphabet(vocabulary: Mapping[bytes, int], source: str, key: str) -> None:
+    """Make sure that the bytes are tokens. One that no text of a model's corpus had may be absent, a printed one not.
+
+    Raises:
+        UserError: one is absent.
+    """
+    for byte in BYTES_BY_LETTER:
+        if chr(byte) in _PRINTED and bytes([byte]) not in vocabulary:
+            letter = to_letters(bytes([byte]))
+            raise UserError(f"{source}: {key} has no token {letter!r} for the byte {byte:#04x}", hint=AGAIN)
+
+
+def with_specials(tokenizer: Tokenizer) -> dict[str, int]:
+    """All tokens in the byte alphabet, special ones as they are, in the order of their ids.
+
+    Raises:
+        UserError: a special token is written like an ordinary one.
+    """
+    vocabulary = {to_letters(token): one for token, one in tokenizer.vocabulary.items()}
+    for token in tokenizer.special_tokens:
+        if token in vocabulary:
+            raise UserError(
+                f"the special token {token!r} is written like an ordinary token in a vocabulary of letters",
+                hint="take another text for the special token, as <|end|>",
+            )
+    vocabulary |= tokenizer.special_tokens
+    return dict(sorted(vocabulary.items(), key=lambda entry: entry[1]))
