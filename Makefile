@@ -10,10 +10,12 @@ INPUTS := pyproject.toml tests/constraints.txt
 # REQUIRE=model: fail, rather than skip, where the real small model's weights are absent.
 REQUIRE ?=
 export REQUIRE
+BENCH ?=
+FUZZ_SECONDS ?= 3600
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test lint format small-tokenizer readme install-local install-test clean
+.PHONY: help quickstart test lint format small-tokenizer bench verify fuzz readme install-local install-test install-bench clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +42,15 @@ format: install-test ## Put the code into the one format
 small-tokenizer: install-test ## Train the small tokenizer that the package ships, from our own texts
 	@$(BIN)/python -m tests.small_tokenizer
 
+bench: install-bench ## Measure the tokenizer beside its peers, on a quiet machine: make bench BENCH="--corpus FILE"
+	@$(BIN)/python -m tests.bench $(BENCH)
+
+verify: install-test ## Compare the tokenizer with its peers at length (about a quarter of an hour)
+	@NEEDLEPOINT_FUZZ=100000 $(BIN)/python -m pytest -q --timeout=3600 tests/tokenizer
+
+fuzz: install-test ## Let chance attack the checked build of the compiled engine, for an hour
+	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
+
 readme: install-test ## Write the command reference into the README
 	@$(BIN)/python -m cogapp -P -r README.md
 
@@ -49,6 +60,10 @@ install-local:
 
 install-test: EXTRAS := local,corpus,test
 install-test:
+	$(install)
+
+install-bench: EXTRAS := local,corpus,test,bench
+install-bench:
 	$(install)
 
 clean: ## Remove the virtual environment and every cache

@@ -39,7 +39,7 @@ def default_store() -> Path:
 def make_ruler(name: str) -> Ruler:
     """The ruler of a run, from the name or path of a tokenizer."""
     tokenizer = load_tokenizer(name)
-    return Ruler(name, lambda text: tokenizer.count(text, special_as_text=True))
+    return Ruler(name, lambda text: tokenizer.count(text, disallowed_special=()))
 
 
 def make_plan(options: ExperimentOptions) -> Plan:

@@ -158,7 +158,7 @@ def _print_version(ctx: click.Context, _param: click.Parameter, wanted: bool) ->
     callback=_print_version,
     help="Show the version and stop.",
 )
-def needlepoint(verbose: bool) -> None:
+def needlepoint(verbose: bool) -> None:  # noqa: ARG001 - `LazyGroup.invoke` reads it
     """See how text is cut into tokens, and how the place of something in a prompt changes what a model does with it.
 
     \b
@@ -167,6 +167,11 @@ def needlepoint(verbose: bool) -> None:
     needlepoint probe needle --help           ask a model for something hidden in a long text
     needlepoint runs list                     what was run so far
     """
+    from cli.progress import say
+    from tokenizer import engines
+
+    engines.announce = say
+    engines.regret = lambda text: say(f"warning: {text}")
 
 
 OWN_NAMES = {"tokenizer": ("load_tokenizer",), "probes": ()}  # what a package of ours lists in `__all__`, if anything

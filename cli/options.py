@@ -2,8 +2,9 @@
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,8 +12,29 @@ from tokenizer.errors import UsageError
 
 if TYPE_CHECKING:
     from tokenizer import Tokenizer
+    from tokenizer.special_tokens import Chosen
 
-Encode = Callable[["Tokenizer", bytes], list[int]]
+
+@dataclass(frozen=True)
+class Encode:
+    """Encoding as the user asked for it: with special tokens in the text allowed, as ordinary text, or refused."""
+
+    allow_special: bool = False
+    special_as_text: bool = False
+
+    def __call__(self, tokenizer: "Tokenizer", data: bytes) -> list[int]:
+        """The ids of a text."""
+        return tokenizer.encode(data, **self._special_tokens())
+
+    def count(self, tokenizer: "Tokenizer", data: bytes) -> int:
+        """How many they are."""
+        return tokenizer.count(data, **self._special_tokens())
+
+    def _special_tokens(self) -> "dict[str, Chosen]":
+        return {
+            "allowed_special": "all" if self.allow_special else (),
+            "disallowed_special": () if self.special_as_text else "all",
+        }
 
 
 class OrderedGroup(click.Group):
@@ -51,12 +73,7 @@ def encoding_options(command: Callable[..., None]) -> Callable[..., None]:
             raise UsageError(
                 "--allow-special and --special-as-text exclude each other", hint="give the one that you mean"
             )
-
-        def encode(tokenizer: "Tokenizer", data: bytes) -> list[int]:
-            allowed: Literal["all"] | tuple[()] = "all" if allow_special else ()
-            return tokenizer.encode(data, allowed_special=allowed, special_as_text=special_as_text)
-
-        command(encode=encode, **rest)
+        command(encode=Encode(allow_special, special_as_text), **rest)
 
     allow = click.option("--allow-special", is_flag=True, help="Let special tokens in the text become their own ids.")
     as_text = click.option("--special-as-text", is_flag=True, help="Treat special tokens in the text as ordinary text.")

@@ -9,6 +9,7 @@ from typing import Protocol
 from cli.visible import visible
 
 SECONDS_BETWEEN_DRAWINGS = 0.1
+SECONDS_BETWEEN_LINES = 10
 
 
 class Advance(Protocol):
@@ -25,10 +26,11 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def progress_bar(label: str, total: int, unit: str) -> Iterator[Advance]:
+def progress_bar(label: str, total: int | None, unit: str) -> Iterator[Advance]:
     """Show how far the work inside has come: a bar on a terminal, which vanishes; elsewhere a line for every 10 %.
 
-    `total` counts units; with the unit "bytes" amounts are shown as kB, MB, GB.
+    `total` counts units; where it is None, nobody knows it, and a line comes every ten seconds. With the unit "bytes"
+    amounts are shown as kB, MB, GB.
 
     Example:
         with progress_bar("training", total=1792, unit="merges") as advance:
@@ -37,22 +39,30 @@ def progress_bar(label: str, total: int, unit: str) -> Iterator[Advance]:
     if sys.stderr.isatty():
         with _drawn_bar(label, total, unit) as advance:
             yield advance
+    elif total is None:
+        yield _TimedLines(label, unit)
     else:
         yield _TenthLines(label, total, unit)
 
 
 @contextmanager
-def _drawn_bar(label: str, total: int, unit: str) -> Iterator[Advance]:
+def _drawn_bar(label: str, total: int | None, unit: str) -> Iterator[Advance]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Column
 
-    text = TextColumn("{task.description}", markup=False)
-    state = TextColumn("{task.fields[state]}", markup=False)
-    console = Console(stderr=True)
-    progress = Progress(text, BarColumn(), state, TimeRemainingColumn(), console=console, transient=True)
+    def fixed(width: int) -> Column:
+        return Column(no_wrap=True, min_width=width)  # so that a narrow terminal cuts the note and nothing else
+
+    text = TextColumn("{task.description}", markup=False, table_column=fixed(len(label)))
+    widest = len(f"{_of(total or 0, total, unit)}  99,999/s")
+    state = TextColumn("{task.fields[state]}", markup=False, table_column=fixed(widest))
+    left = TimeRemainingColumn(table_column=fixed(len("0:00:00")))
+    word = TextColumn("{task.fields[note]}", markup=False)
+    progress = Progress(text, BarColumn(), state, left, word, console=Console(stderr=True), transient=True)
     started = drawn = time.monotonic()
     with progress:
-        task = progress.add_task(label, total=total, state="")
+        task = progress.add_task(label, total=total, state="", note="")
 
         first: int | None = None
 
@@ -60,11 +70,11 @@ def _drawn_bar(label: str, total: int, unit: str) -> Iterator[Advance]:
             nonlocal drawn, first
             now = time.monotonic()
             first = done if first is None else first  # what was there before tells nothing about the speed
-            if now - drawn < SECONDS_BETWEEN_DRAWINGS and done < total:
+            if now - drawn < SECONDS_BETWEEN_DRAWINGS and done != total:
                 return
             drawn = now
-            words = [_of(done, total, unit), _rate(done - first, now - started, unit), visible(note)]
-            progress.update(task, completed=done, state="  ".join(filter(None, words)))
+            words = [_of(done, total, unit), _rate(done - first, now - started, unit)]
+            progress.update(task, completed=done, state="  ".join(filter(None, words)), note=visible(note))
 
         yield advance
 
@@ -93,7 +103,25 @@ class _TenthLines:
         say(f"{self.label}: {10 * tenths} %, {', '.join(filter(None, words))}")
 
 
-def _of(done: int, total: int, unit: str) -> str:
+class _TimedLines:
+    """Prints a line whenever some seconds have passed, for work of which nobody knows the end."""
+
+    def __init__(self, label: str, unit: str) -> None:
+        self.label, self.unit = label, unit
+        self.started = self.told = time.monotonic()
+
+    def __call__(self, done: int, note: str = "") -> None:
+        now = time.monotonic()
+        if now - self.told < SECONDS_BETWEEN_LINES:
+            return
+        self.told = now
+        words = [_of(done, None, self.unit), _rate(done, now - self.started, self.unit), note]
+        say(f"{self.label}: {', '.join(filter(None, words))}")
+
+
+def _of(done: int, total: int | None, unit: str) -> str:
+    if total is None:
+        return size(done) if unit == "bytes" else f"{done:,} {unit}"
     if unit == "bytes":
         return f"{size(done)} of {size(total)}"
     return f"{done:,} of {total:,} {unit}"

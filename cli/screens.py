@@ -19,9 +19,10 @@ from cli.visible import visible
 from probes.experiments import needle_results, placement_results
 from probes.haystack import generate_sentences
 from probes.plan import Result
-from tokenizer import Tokenizer, load_tokenizer, train
+from tokenizer import Tokenizer, load_tokenizer
 from tokenizer.errors import UserError
 from tokenizer.places import data_directory
+from tokenizer.training import train_on
 
 VOCABULARY = 1024
 CORPUS_BYTES = 300_000
@@ -50,7 +51,7 @@ def learn_tokenizer() -> Learned:
         return Learned(load_tokenizer(str(path)), path, source, size, None)
     started = time.perf_counter()
     with progress_bar("learning a tokenizer", VOCABULARY - 256, "merges") as advance:
-        tokenizer = train(documents, vocab_size=VOCABULARY, progress=lambda done, _all, _newest: advance(done))
+        tokenizer = train_on(documents, vocab_size=VOCABULARY, on_merge=lambda news: advance(news.done))
     seconds = time.perf_counter() - started
     tokenizer.save(path)
     return Learned(tokenizer, path, source, size, seconds)

@@ -3,20 +3,19 @@
 import functools
 import re
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.convert_commands import convert, verify
 from cli.options import Encode, OrderedGroup, encoding_options, from_option, tokenizer_option, tokenizers_option
 from cli.output import (
     Column,
     OutputOptions,
     Table,
     emit,
-    format_options,
     on_terminal,
     output_options,
     print_tables,
@@ -26,12 +25,12 @@ from cli.output import (
 from cli.progress import progress_bar, say
 from cli.text_input import Source, stop_if_nobody_types, text_input
 from cli.token_view import Picture, print_pictures, token_table, token_texts
-from tokenizer.errors import UsageError, UserError
+from cli.train_commands import train
+from tokenizer.errors import UsageError
 
 if TYPE_CHECKING:
     from tokenizer import Tokenizer
 
-BYTE_VALUES = 256
 LONGEST_ID = 20  # digits
 PUBLISHED = ("gpt2", "cl100k", "o200k")  # the names in the registry, which is imported late
 
@@ -48,145 +47,9 @@ def tok() -> None:
     """
 
 
-@tok.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILES...")
-@click.option(
-    "-o",
-    "--output",
-    "path",
-    required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Where to write the tokenizer, a Hugging Face tokenizer.json.",
-)
-@click.option(
-    "--vocab-size",
-    type=click.IntRange(min=1),
-    default=8192,
-    show_default=True,
-    metavar="N",
-    help="How many tokens there may be, with the 256 bytes and the special tokens.",
-)
-@click.option(
-    "--split",
-    default="gpt2",
-    show_default=True,
-    metavar="gpt2|cl100k|o200k|REGEX",
-    help="How text is cut before merging; no token crosses a cut.",
-)
-@click.option(
-    "--layout",
-    type=click.Choice(["hf", "bytes"]),
-    default="hf",
-    show_default=True,
-    help="Order of ids. hf: special tokens, bytes, merges; bytes: bytes, merges, special tokens.",
-)
-@click.option(
-    "--special",
-    "special_tokens",
-    multiple=True,
-    metavar="TOKEN",
-    help="A special token, such as <|end|>; may be repeated.",
-)
-@click.option(
-    "--min-frequency",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Merge only pairs that occur at least so often.",
-)
-@format_options
-def train(
-    *,
-    files: tuple[Path, ...],
-    path: Path,
-    vocab_size: int,
-    split: str,
-    layout: Literal["hf", "bytes"],
-    special_tokens: tuple[str, ...],
-    min_frequency: int,
-    output: OutputOptions,
-) -> None:
-    """Learn a byte-level BPE tokenizer from files and directories.
-
-    \b
-    needlepoint tok train texts/ -o mine.json
-    needlepoint tok train *.txt -o mine.json --vocab-size 2048 --split cl100k
-    needlepoint tok train code/ -o code.json --special "<|end|>" --layout bytes
-    """
-    from tokenizer import train as train_tokenizer
-    from tokenizer.training import document_paths, read_documents
-
-    _check_before_training(path, split)
-    corpus = [found for found in document_paths(files) if found.resolve() != path.resolve()]
-    started = time.monotonic()
-    with progress_bar("training", vocab_size - BYTE_VALUES - len(special_tokens), "merges") as advance:
-        tokenizer = train_tokenizer(
-            read_documents(corpus),
-            vocab_size=vocab_size,
-            split=split,
-            layout=layout,
-            special_tokens=special_tokens,
-            min_frequency=min_frequency,
-            progress=lambda done, _, newest: advance(done, f"newest: {_quoted(newest)}"),
-        )
-    training_s = round(time.monotonic() - started, 3)
-    replaced = path.exists()
-    tokenizer.save(path)
-    say(f"trained in {training_s:.1f} s")
-    say(f"{'replaced' if replaced else 'wrote'} {path}")
-    row = {
-        "file": str(path),
-        "vocab_size": tokenizer.vocab_size,
-        "merges": len(tokenizer.merges or ()),
-        **_measured(tokenizer, corpus),
-    }
-    emit(_training_table(row, asked=vocab_size, training_s=training_s), output)
-
-
-def _check_before_training(path: Path, split: str) -> None:
-    """Find out what would keep the result from being written, before an hour of training and not after it."""
-    from tokenizer.formats.agreement import check_agreement
-    from tokenizer.splits import NAMED_PATTERNS, make_split
-
-    if path.suffix != ".json":
-        raise UsageError(f"{path} would hold a tokenizer.json", hint="let its name end in .json")
-    if not path.absolute().parent.is_dir():
-        raise UserError(f"there is no directory {path.absolute().parent}", hint="make it first, or write elsewhere")
-    if split not in NAMED_PATTERNS:
-        check_agreement(make_split(split))
-
-
-def _training_table(row: dict[str, Any], *, asked: int, training_s: float) -> Table:
-    columns = [
-        Column("file", "Tokenizer"),
-        Column("vocab_size", "Vocabulary", "right"),
-        Column("merges", "Merges", "right"),
-        Column("corpus_bytes", "Corpus bytes", "right"),
-        Column("corpus_tokens", "Corpus tokens", "right"),
-        Column("bytes_per_token", "Bytes per token", "right"),
-    ]
-    notes = []
-    if row["vocab_size"] < asked:
-        notes.append(f"The corpus was exhausted at {row['vocab_size']:,} tokens; {asked:,} were asked for.")
-    return Table("tok train", columns, [row], meta={"training_s": training_s}, notes=notes)
-
-
-def _measured(tokenizer: "Tokenizer", corpus: Sequence[Path]) -> dict[str, Any]:
-    """The corpus in bytes and in tokens; nothing when a part of it is a pipe, which cannot be read twice."""
-    if not all(path.is_file() for path in corpus):
-        return {}
-    sizes, counts = [], []
-    for path in corpus:
-        document = path.read_bytes()
-        sizes.append(len(document))
-        counts.append(tokenizer.count(document, special_as_text=True))
-    return {"corpus_bytes": sum(sizes), "corpus_tokens": sum(counts), "bytes_per_token": sum(sizes) / sum(counts)}
-
-
-def _quoted(data: bytes) -> str:
-    return f"'{visible(data.decode('utf-8', 'backslashreplace'))}'"
+tok.add_command(train)
+tok.add_command(convert)
+tok.add_command(verify)
 
 
 @tok.command()
@@ -292,7 +155,7 @@ def count(sources: list[Source], tokenizer: str | None, encode: Encode, output: 
     git diff | needlepoint tok count
     """
     chosen = _load(tokenizer)
-    rows = [_counted(source.name, len(source.data), len(encode(chosen, source.data))) for source in sources]
+    rows = [_counted(source.name, len(source.data), encode.count(chosen, source.data)) for source in sources]
     columns = [
         Column("source", "Text"),
         Column("bytes", "Bytes", "right"),

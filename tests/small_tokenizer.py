@@ -7,7 +7,8 @@ from itertools import islice
 from pathlib import Path
 
 from probes.haystack import generate_sentences
-from tokenizer import Tokenizer, train
+from tokenizer import Tokenizer
+from tokenizer.training import train_on
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "tokenizer" / "data" / "small.json"
@@ -24,7 +25,7 @@ def documents() -> list[bytes]:
 
 def trained() -> Tokenizer:
     """The tokenizer, as it is shipped."""
-    return train(documents(), vocab_size=VOCABULARY, split="gpt2")
+    return train_on(documents(), vocab_size=VOCABULARY, split="gpt2")
 
 
 if __name__ == "__main__":

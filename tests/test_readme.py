@@ -1,9 +1,12 @@
 """The README shows what the commands print today, and every command and file that it names is there."""
 
+import doctest
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from tests.readme import commands, needlepoint
 
@@ -22,6 +25,16 @@ def test_every_command_has_its_help_and_its_real_output() -> None:
         assert f"<summary><code>{path}</code></summary>" in README
         if not hasattr(command, "commands") and path != "needlepoint quickstart":  # the quickstart is the picture
             assert re.search(rf"^\$ {path} ", README + " ", flags=re.MULTILINE) or f"$ {path}\n" in README, path
+
+
+def test_the_python_examples_give_what_they_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "samples").symlink_to(ROOT / "samples")
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```pycon\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+    assert blocks
+    for block in blocks:
+        example = doctest.DocTestParser().get_doctest(block, {}, "README", "README.md", 0)
+        assert doctest.DocTestRunner().run(example).failed == 0
 
 
 def test_every_file_that_is_linked_is_there() -> None:

@@ -1,11 +1,10 @@
 """Byte-level BPE tokenizers: train them, load them, see what they do.
 
 Example:
-    from tokenizer import load_tokenizer, train
+    from tokenizer import Tokenizer, train
 
-    tokenizer = train(["the cat sat on the mat"], vocab_size=260)
-    tokenizer.save("small.json")
-    load_tokenizer("small.json").encode("the cat")
+    train(["texts/"], vocab_size=4096).save("small.json")
+    Tokenizer.load("small.json").encode("the cat")
 """
 
 from typing import TYPE_CHECKING
@@ -16,11 +15,19 @@ from tokenizer.errors import UserError as UserError
 if TYPE_CHECKING:
     from tokenizer.encoding import Tokenizer as Tokenizer
     from tokenizer.registry import load_tokenizer as load_tokenizer
+    from tokenizer.streaming import StreamDecoder as StreamDecoder
     from tokenizer.training import train as train
+    from tokenizer.training import train_on as train_on
 
-_HOMES = {"Tokenizer": "tokenizer.encoding", "load_tokenizer": "tokenizer.registry", "train": "tokenizer.training"}
+_HOMES = {
+    "StreamDecoder": "tokenizer.streaming",
+    "Tokenizer": "tokenizer.encoding",
+    "load_tokenizer": "tokenizer.registry",
+    "train": "tokenizer.training",
+    "train_on": "tokenizer.training",
+}
 
-__all__ = ["Tokenizer", "UsageError", "UserError", "load_tokenizer", "train"]
+__all__ = ["StreamDecoder", "Tokenizer", "UsageError", "UserError", "load_tokenizer", "train", "train_on"]
 
 
 def __getattr__(name: str) -> object:

@@ -1,24 +1,48 @@
 """The tokenizer itself: text to ids and back, for vocabularies that were trained here or read from files."""
 
-import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+import os
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from tokenizer import reference
 from tokenizer.byte_alphabet import BYTES_BY_LETTER
 from tokenizer.errors import UsageError, UserError
+from tokenizer.packed import PackedRanks
+from tokenizer.plain_encoding import PlainEncoder
+from tokenizer.special_tokens import Chosen, SpecialTokens
 from tokenizer.splits import Split, as_bytes, as_text, piece_bytes
+from tokenizer.streaming import StreamDecoder
 
-_REMEMBERED_PIECES = 1 << 16  # then the memory starts afresh; at some 200 bytes a piece this is about 13 MB
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from tokenizer.compiled_encoding import CompiledEncoder
+
+    Ids = npt.NDArray[np.int32]
+
+# Bytes. Plain Python encodes so many, measured with cl100k, while the compiled engine is imported and made ready for a
+# vocabulary (1 s), and while it is only made ready (0.2 s). Below the last number plain Python is always the quicker.
+MUCH_TEXT, SOME_TEXT, SHORT_TEXT = 1_500_000, 300_000, 300
+_COMPILED = "tokenizer.compiled_encoding"
 
 
 class Tokenizer:
     """A byte-level BPE tokenizer. Any text or bytes can be encoded, and decode to exactly the same bytes.
 
-    The text of a special token is refused in `encode` unless the call says what to do with it, because text from
-    elsewhere must not be able to speak with the tokenizer's own signs.
+    (The vocabularies of a few models lack bytes that their corpus never had. Such bytes are refused, not dropped.)
+
+    A string is encoded as UTF-8; lone surrogates in it become U+FFFD.
+
+    The text of a special token is refused unless the call says what to do with it, because text from elsewhere must
+    not be able to speak with the tokenizer's own signs. All that encode take the same two options for that:
+    `allowed_special`, those to be read as tokens, and `disallowed_special`, those to be refused, by default all
+    others. Each is a collection of special tokens or "all". What is in neither is ordinary text. So
+    `disallowed_special=()` reads everything as ordinary text, and `allowed_special="all"` all special tokens as such.
 
     Attributes:
         name: what to call it in tables and messages.
@@ -31,7 +55,7 @@ class Tokenizer:
         literal_tokens: those of the special tokens that are always read as tokens, and never refused.
 
     Example:
-        tokenizer = load_tokenizer("cl100k")
+        tokenizer = Tokenizer.load("cl100k")
         tokenizer.encode("hello world") == [15339, 1917]
         tokenizer.decode([15339, 1917]) == "hello world"
     """
@@ -54,104 +78,78 @@ class Tokenizer:
         self.merges = merges
         self.whole_pieces = whole_pieces
         self.literal_tokens = frozenset(literal_tokens)
-        self._rank_of = _rank_by_sum(vocabulary) if merges is None else _rank_by_pair(merges)
-        self._remembered: dict[str, list[int]] = {}
+        self._plain = PlainEncoder(vocabulary, merges, whole_pieces=whole_pieces, split=split)
+        self._encoded_bytes = 0
 
     def __repr__(self) -> str:
         return f"<Tokenizer {self.name}: {self.vocab_size} ids, split {self.split.name}>"
 
+    # -------------------------------------------------------------------------------------------- load and save
+
+    @classmethod
+    def load(
+        cls,
+        name_or_path: str | Path | None = None,
+        *,
+        split: str | None = None,
+        special_tokens: Mapping[str, int | None] | None = None,
+    ) -> "Tokenizer":
+        """Load small, gpt2, cl100k, o200k or a file; without a name the default one.
+
+        Args:
+            name_or_path: which.
+            split: for a file that does not say it: gpt2, cl100k, o200k or a regex.
+            special_tokens: likewise, with their ids; None for an id that the file has.
+
+        Raises:
+            UserError: there is no such tokenizer, it is not on this machine, or its file is wrong.
+            UsageError: a split or special tokens for what has its own.
+        """
+        from tokenizer.registry import load_tokenizer
+
+        name = None if name_or_path is None else str(name_or_path)
+        return load_tokenizer(name, split=split, special_tokens=special_tokens)
+
+    def save(self, path: str | Path) -> None:
+        """Write a file in the format that its name says, as `tokenizer.formats` lists them.
+
+        A `tokenizer.json` (`NAME.json`) holds everything; the `tokenizers` package loads it and agrees with it.
+
+        Raises:
+            UserError: the file cannot be written, or such a file cannot say what this tokenizer does.
+        """
+        from tokenizer import formats
+
+        formats.write(self, Path(path))
+
+    # ---------------------------------------------------------------------------------------------- what it holds
+
     @cached_property
     def vocab_size(self) -> int:
         """One more than the largest id, special tokens included; ids may have holes."""
-        return 1 + max((*self.vocabulary.values(), *self.special_tokens.values()))
+        return 1 + max((self._highest_ordinary, *self.special_tokens.values()))
 
     @property
     def layout(self) -> Literal["hf", "bytes", "other"]:
         """The order of ids: `hf` special tokens, letters, merges; `bytes` byte values, merges, special tokens."""
         first = len(self.special_tokens)
-        alphabet = [self.vocabulary[bytes([byte])] for byte in BYTES_BY_LETTER]
+        alphabet = [self.vocabulary.get(bytes([byte])) for byte in BYTES_BY_LETTER]
         specials = set(self.special_tokens.values())
         if alphabet == list(range(first, first + 256)) and specials == set(range(first)):
             return "hf"
-        by_value = all(self.vocabulary[bytes([byte])] == byte for byte in range(256))
-        return "bytes" if by_value and min(specials, default=1 << 62) > max(self.vocabulary.values()) else "other"
+        by_value = all(self.vocabulary.get(bytes([byte])) == byte for byte in range(256))
+        return "bytes" if by_value and min(specials, default=1 << 62) > self._highest_ordinary else "other"
 
-    def encode(
-        self,
-        text: str | bytes,
-        *,
-        allowed_special: Collection[str] | Literal["all"] = (),
-        special_as_text: bool = False,
-    ) -> list[int]:
-        """Turn text into ids.
+    @cached_property
+    def absent_bytes(self) -> bytes:
+        """The bytes for which a file had no token; texts that hold one are refused. Mostly there are none."""
+        if isinstance(self.vocabulary, PackedRanks):
+            return b""  # published vocabularies have them all
+        return bytes(byte for byte in range(256) if bytes([byte]) not in self.vocabulary)
 
-        Args:
-            text: a string (lone surrogates become U+FFFD), or any bytes.
-            allowed_special: the special tokens to read as tokens where they stand in the text.
-            special_as_text: read the others as ordinary text instead of refusing them.
-
-        Raises:
-            UserError: the text holds a special token about which nothing was said.
-            UsageError: `allowed_special` names a token that is not special.
-        """
-        ids: list[int] = []
-        for segment, special in self._segments(as_bytes(text), allowed_special, special_as_text=special_as_text):
-            ids += self._encode_ordinary(as_text(segment))
-            if special is not None:
-                ids.append(special)
-        return ids
-
-    def count(
-        self,
-        text: str | bytes,
-        *,
-        allowed_special: Collection[str] | Literal["all"] = (),
-        special_as_text: bool = False,
-    ) -> int:
-        """How many ids `encode` gives."""
-        return len(self.encode(text, allowed_special=allowed_special, special_as_text=special_as_text))
-
-    def offsets(
-        self,
-        text: str | bytes,
-        *,
-        allowed_special: Collection[str] | Literal["all"] = (),
-        special_as_text: bool = False,
-    ) -> list[tuple[int, int]]:
-        r"""Where each token of `encode` starts and ends, in bytes of the UTF-8 text.
-
-        Example: with one token for each byte, offsets("é") == [(0, 1), (1, 2)]
-        """
-        spans = []
-        start = 0
-        for one in self.encode(text, allowed_special=allowed_special, special_as_text=special_as_text):
-            end = start + len(self.token_bytes(one))
-            spans.append((start, end))
-            start = end
-        return spans
-
-    def pre_tokens(self, text: str | bytes) -> list[bytes]:
-        """The pieces that the split makes of a text; special tokens are ordinary text here."""
-        return [piece_bytes(piece) for piece in self.split.pieces(as_text(as_bytes(text)))]
-
-    def decode(self, ids: Iterable[int]) -> str:
-        """The text of the ids; where they do not add up to UTF-8, U+FFFD stands."""
-        return self.decode_bytes(ids).decode("utf-8", errors="replace")
-
-    def decode_bytes(self, ids: Iterable[int]) -> bytes:
-        """The exact bytes of the ids.
-
-        Raises:
-            UserError: no token has this id.
-        """
-        ids = list(ids)
-        try:
-            return reference.decode(ids, self._bytes_of)
-        except KeyError as err:
-            raise UserError(
-                f"{self.name} has no token with the id {err.args[0]}",
-                hint=f"its ids run from 0 to {self.vocab_size - 1}; was the text encoded with another tokenizer?",
-            ) from None
+    def id_of(self, token: bytes) -> int | None:
+        """The id of an ordinary token, if these bytes are one; special tokens are in `special_tokens`."""
+        return self.vocabulary.get(token)
 
     def token_bytes(self, token_id: int) -> bytes:
         """The bytes of one token; a special token's are its text.
@@ -161,89 +159,229 @@ class Tokenizer:
         """
         return self.decode_bytes([token_id])
 
-    def id_of(self, token: bytes) -> int | None:
-        """The id of an ordinary token, if these bytes are one; special tokens are in `special_tokens`."""
-        return self.vocabulary.get(token)
+    # -------------------------------------------------------------------------------------------------- text to ids
 
-    def save(self, path: str | Path) -> None:
-        """Write a `tokenizer.json` which the `tokenizers` package loads and agrees with.
+    def encode(
+        self, text: str | bytes, *, allowed_special: Chosen = (), disallowed_special: Chosen = "all"
+    ) -> list[int]:
+        """Turn text into ids.
+
+        Example: with gpt2, encode("a<|endoftext|>", allowed_special={"<|endoftext|>"}) == [64, 50256]
 
         Raises:
-            UserError: the file cannot be written, or such a file cannot say what this tokenizer does.
+            UserError: the text holds a special token that is disallowed.
+            UsageError: an option names a token that is not special.
         """
-        from tokenizer.formats import huggingface
+        data = as_bytes(text)
+        compiled = self._engine(len(data))
+        ids: list[int] = []
+        for part, special in self._specials.cut(data, allowed_special, disallowed_special):
+            ids += compiled.encode(part).tolist() if compiled else self._plain.encode(part)
+            if special is not None:
+                ids.append(special)
+        return ids
 
-        huggingface.save(self, Path(path))
+    def encode_array(
+        self, text: str | bytes, *, allowed_special: Chosen = (), disallowed_special: Chosen = "all", jobs: int = 1
+    ) -> "Ids":
+        """The ids of `encode` as an array of 32-bit numbers: for long texts several times as quick as a list.
+
+        Args:
+            text: the text.
+            allowed_special: as everywhere.
+            disallowed_special: as everywhere.
+            jobs: how many threads may work on a long text.
+
+        Raises:
+            UserError, UsageError: as in `encode`.
+        """
+        return self.encode_batch(
+            [text], allowed_special=allowed_special, disallowed_special=disallowed_special, jobs=jobs
+        )[0]
+
+    def encode_batch(
+        self,
+        texts: Iterable[str | bytes],
+        *,
+        allowed_special: Chosen = (),
+        disallowed_special: Chosen = "all",
+        jobs: int | None = None,
+    ) -> "list[Ids]":
+        """What `encode_array` gives of each text, by as many threads as there are processors, or `jobs`.
+
+        Raises:
+            UserError, UsageError: as in `encode`.
+        """
+        import numpy as np
+
+        cut = [list(self._specials.cut(as_bytes(text), allowed_special, disallowed_special)) for text in texts]
+        parts = [part for text in cut for part, _ in text]
+        arrays = self._encode_parts(parts, jobs or os.cpu_count() or 1)
+        batch = []
+        for text in cut:
+            pieces = []
+            for _, special in text:
+                pieces.append(next(arrays))
+                if special is not None:
+                    pieces.append(np.array([special], np.int32))
+            batch.append(pieces[0] if len(pieces) == 1 else np.concatenate(pieces))
+        return batch
+
+    def count(self, text: str | bytes, *, allowed_special: Chosen = (), disallowed_special: Chosen = "all") -> int:
+        """How many ids `encode` gives.
+
+        Raises:
+            UserError, UsageError: as in `encode`.
+        """
+        data = as_bytes(text)
+        compiled = self._engine(len(data))
+        total = 0
+        for part, special in self._specials.cut(data, allowed_special, disallowed_special):
+            total += compiled.count(part) if compiled else len(self._plain.encode(part))
+            total += special is not None
+        return total
+
+    def offsets(
+        self,
+        text: str | bytes,
+        *,
+        allowed_special: Chosen = (),
+        disallowed_special: Chosen = "all",
+        unit: Literal["bytes", "characters"] = "bytes",
+    ) -> list[tuple[int, int]]:
+        r"""Where each token of `encode` starts and ends in the text.
+
+        In bytes of the UTF-8 the spans lie end to end. In characters a token has every character of which it holds a
+        part, so that spans overlap where a character is split; a byte that is not UTF-8 counts as one character, as
+        in `text.decode(errors="surrogateescape")`.
+
+        Example: with one token for each byte
+            offsets("né") == [(0, 1), (1, 2), (2, 3)]
+            offsets("né", unit="characters") == [(0, 1), (1, 2), (1, 2)]
+
+        Raises:
+            UserError, UsageError: as in `encode`.
+        """
+        if unit not in ("bytes", "characters"):
+            raise UsageError(f"offsets are not in {unit!r}", hint="units are bytes and characters")
+        data = as_bytes(text)
+        ids = self.encode(data, allowed_special=allowed_special, disallowed_special=disallowed_special)
+        spans = list(pairwise(accumulate((len(self._bytes_of[one]) for one in ids), initial=0)))
+        if unit == "bytes":
+            return spans
+        holder = [place for place, one in enumerate(as_text(data)) for _ in piece_bytes(one)]  # of each byte
+        return [(holder[start], holder[end - 1] + 1) for start, end in spans]
+
+    def pre_tokens(self, text: str | bytes) -> list[bytes]:
+        """The pieces that the split makes of a text; special tokens are ordinary text here."""
+        return [piece_bytes(piece) for piece in self.split.pieces(as_text(as_bytes(text)))]
+
+    # -------------------------------------------------------------------------------------------------- ids to text
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of the ids; where they do not add up to UTF-8, U+FFFD stands.
+
+        Raises:
+            UserError: no token has one of the ids.
+        """
+        return self.decode_bytes(ids).decode("utf-8", errors="replace")
+
+    def decode_bytes(self, ids: Iterable[int]) -> bytes:
+        """The exact bytes of the ids.
+
+        Raises:
+            UserError: no token has one of the ids.
+        """
+        try:
+            return self._joined(ids)
+        except KeyError as err:
+            raise UserError(
+                f"{self.name} has no token with the id {err.args[0]}",
+                hint=f"its ids run from 0 to {self.vocab_size - 1}; was the text encoded with another tokenizer?",
+            ) from None
+
+    def _joined(self, ids: Iterable[int]) -> bytes:
+        if compiled := self.__dict__.get("_compiled"):  # not worth making for this, but quick once it is there
+            import numpy as np
+
+            if isinstance(ids, np.ndarray) and ids.ndim == 1 and ids.dtype.kind in "iu":
+                decoded: bytes = compiled.decode(ids)
+                return decoded
+        numbers = ids.tolist() if hasattr(ids, "tolist") else list(ids)  # an array's numbers are slow one by one
+        return reference.decode(numbers, self._bytes_of)
+
+    def stream_decoder(self) -> StreamDecoder:
+        """For ids that come one by one: gives text as soon as it is sure, and never half a character.
+
+        Example:
+            decoder = tokenizer.stream_decoder()
+            for one in ids:
+                print(decoder.feed(one), end="")
+            print(decoder.finish())
+        """
+        return StreamDecoder(self.token_bytes)
+
+    # --------------------------------------------------------------------------------------------------- the engines
+
+    @cached_property
+    def _specials(self) -> SpecialTokens:
+        return SpecialTokens(self.name, self.special_tokens, self.literal_tokens, self.absent_bytes)
+
+    @cached_property
+    def _highest_ordinary(self) -> int:
+        if isinstance(self.vocabulary, PackedRanks):
+            return self.vocabulary.highest
+        return max(self.vocabulary.values())
 
     @cached_property
     def _bytes_of(self) -> dict[int, bytes]:
-        ordinary = {one: token for token, one in self.vocabulary.items()}
-        return ordinary | {one: token.encode() for token, one in self.special_tokens.items()}
+        specials = {one: token.encode() for token, one in self.special_tokens.items()}
+        if isinstance(self.vocabulary, PackedRanks):
+            return _AskedFor(specials, self.vocabulary)
+        return {one: token for token, one in self.vocabulary.items()} | specials
 
-    def _encode_ordinary(self, text: str) -> list[int]:
-        remembered = self._remembered
-        ids: list[int] = []
-        for piece in self.split.pieces(text):
-            known = remembered.get(piece)
-            if known is None:
-                known = self._encode_piece(piece_bytes(piece))
-                if len(piece) < reference.LONG_PIECE:
-                    if len(remembered) >= _REMEMBERED_PIECES:
-                        remembered.clear()
-                    remembered[piece] = known
-            ids += known
-        return ids
+    def _engine(self, size: int) -> "CompiledEncoder | None":
+        """The compiled engine, if so much was encoded by now that getting it ready pays, and if it can be had."""
+        self._encoded_bytes += size
+        much = SOME_TEXT if _COMPILED in sys.modules else MUCH_TEXT
+        return self._compiled if size >= SHORT_TEXT and self._encoded_bytes >= much else None
 
-    def _encode_piece(self, piece: bytes) -> list[int]:
-        if self.whole_pieces and piece in self.vocabulary:
-            return [self.vocabulary[piece]]
-        return [self.vocabulary[part] for part in reference.encode_piece(piece, self._rank_of)]
+    @cached_property
+    def _compiled(self) -> "CompiledEncoder | None":
+        from tokenizer import engines
 
-    def _segments(
-        self, data: bytes, allowed_special: Collection[str] | Literal["all"], *, special_as_text: bool
-    ) -> Iterator[tuple[bytes, int | None]]:
-        """Cut at the special tokens that may be read: ordinary text, then the id of the token after it, if any.
-
-        Where several could start, the longest is read.
-        """
-        readable = set(self.special_tokens) if allowed_special == "all" else set(allowed_special)
-        if unknown := readable - set(self.special_tokens):
-            raise UsageError(
-                f"{min(unknown)!r} is not a special token of {self.name}",
-                hint=f"its special tokens are: {' '.join(self.special_tokens) or 'none'}",
+        module = engines.compiled_module(_COMPILED)
+        if module is None:
+            return None
+        try:
+            encoder: CompiledEncoder = module.CompiledEncoder(
+                self.vocabulary, self.special_tokens, self.merges, whole_pieces=self.whole_pieces, split=self.split
             )
-        readable |= self.literal_tokens
-        if not special_as_text:
-            self._refuse(data, set(self.special_tokens) - readable)
-        start = 0
-        if readable:
-            longest_first = sorted((token.encode() for token in readable), key=len, reverse=True)
-            for match in re.finditer(b"|".join(map(re.escape, longest_first)), data):
-                yield data[start : match.start()], self.special_tokens[match.group().decode()]
-                start = match.end()
-        yield data[start:], None
+        except module.Unsupported as err:
+            engines.regret(f"the compiled engine cannot do {self.name} ({err}); plain Python does, slowly")
+            return None
+        return encoder
 
-    def _refuse(self, data: bytes, tokens: Iterable[str]) -> None:
-        found = [(data.find(token.encode()), token) for token in tokens if token.encode() in data]
-        if found:
-            position, token = min(found)
-            raise UserError(
-                f"the text holds {token!r}, a special token of {self.name}, at byte {position}",
-                hint="--allow-special reads it as the token, --special-as-text as ordinary text",
-            )
+    def _encode_parts(self, parts: list[bytes], jobs: int) -> "Iterator[Ids]":
+        import numpy as np
+
+        compiled = self._engine(sum(map(len, parts)))
+        if compiled is None:
+            yield from (np.array(self._plain.encode(part), np.int32) for part in parts)
+        elif len(parts) == 1:
+            yield compiled.encode(parts[0], jobs)
+        else:
+            ids, ends = compiled.encode_many(parts, jobs)
+            yield from (ids[start:end] for start, end in pairwise([0, *ends.tolist()]))
 
 
-def _rank_by_sum(vocabulary: Mapping[bytes, int]) -> Callable[[bytes, bytes], int]:
-    def rank_of(left: bytes, right: bytes) -> int:
-        return vocabulary.get(left + right, reference.NEVER)
+class _AskedFor(dict[int, bytes]):
+    """The bytes of ids, with those of ordinary tokens looked up when they are first asked for."""
 
-    return rank_of
+    def __init__(self, specials: Mapping[int, bytes], ranks: PackedRanks) -> None:
+        super().__init__(specials)
+        self._ranks = ranks
 
-
-def _rank_by_pair(merges: Sequence[tuple[bytes, bytes]]) -> Callable[[bytes, bytes], int]:
-    ranks = {pair: rank for rank, pair in enumerate(merges)}
-
-    def rank_of(left: bytes, right: bytes) -> int:
-        return ranks.get((left, right), reference.NEVER)
-
-    return rank_of
+    def __missing__(self, one: int) -> bytes:
+        token = self[one] = self._ranks.token(one)
+        return token

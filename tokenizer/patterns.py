@@ -280,8 +280,9 @@ class _Reader:
         """Add the other case where case is ignored; the long s and the Kelvin sign count as letters of ASCII."""
         if not self.ignores_case:
             return ranges
-        cased = classes.union(*map(classes.category, ("Lu", "Ll", "Lt")))
-        members = classes.intersection(ranges, cased)
+        members = ranges
+        if members != classes.clip(ranges, 0x7F):  # or else no table need be asked which of them have cases
+            members = classes.intersection(ranges, classes.union(*map(classes.category, ("Lu", "Ll", "Lt"))))
         if any(last > 0x7F and (first, last) not in _FOLD_TO_ASCII for first, last in members):
             raise self.fail("case is ignored for ASCII letters only", hint="write both cases, as in [Éé]")
         points = {point for first, last in members for point in range(first, last + 1)}

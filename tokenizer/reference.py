@@ -17,11 +17,28 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from heapq import heapify, heappop, heappush
 from itertools import pairwise
+from typing import NamedTuple
 
 Pair = tuple[int, int]
 
 NEVER = 1 << 62  # the rank of two parts that no merge joins
 LONG_PIECE = 100  # bytes; from here on a heap is quicker than looking at every pair
+
+
+class Merge(NamedTuple):
+    """A merge, and what it did to the corpus.
+
+    Attributes:
+        pair: the ids that it joins.
+        frequency: how often the pair occurred.
+        words: how many distinct pieces it changed.
+        tokens: how many tokens all occurrences of all pieces have after it.
+    """
+
+    pair: Pair
+    frequency: int
+    words: int
+    tokens: int
 
 
 def train_merges(
@@ -30,8 +47,9 @@ def train_merges(
     byte_ids: Sequence[int],
     first_id: int,
     min_frequency: int = 0,
+    max_token_bytes: int | None = None,
     never: AbstractSet[bytes] = frozenset(),
-) -> Iterator[Pair]:
+) -> Iterator[Merge]:
     r"""Yield merges, best first, for as long as there are pairs; the n-th one makes the token `first_id + n`.
 
     The best merge is the pair with the highest count; among equals the one with the smallest (left id, right id).
@@ -42,9 +60,10 @@ def train_merges(
         byte_ids: the id of each of the 256 bytes. Their order decides ties, and so the result.
         first_id: the id of the first new token.
         min_frequency: stop before a pair that is rarer than this.
+        max_token_bytes: make no longer token; its pair is passed over.
         never: tokens that must not be made, because their text means something else.
 
-    Example: with byte_ids=range(256) and first_id=256, {b"low": 5, b"lower": 2} gives
+    Example: with byte_ids=range(256) and first_id=256, {b"low": 5, b"lower": 2} gives the pairs
         (108, 111) "l"+"o", (256, 119) "lo"+"w", (101, 114) "e"+"r", (257, 258) "low"+"er", and ends there.
     """
     corpus = _Corpus(piece_counts, byte_ids)
@@ -62,12 +81,13 @@ def train_merges(
         if count < max(1, min_frequency):
             return
         token = token_bytes[pair[0]] + token_bytes[pair[1]]
-        if token in never:
+        if token in never or (max_token_bytes is not None and len(token) > max_token_bytes):
             continue
         token_bytes[first_id] = token
-        yield pair
-        for risen in corpus.merge_everywhere(pair, first_id):
-            heappush(heap, (-corpus.pair_counts[risen], risen))
+        words, risen = corpus.merge_everywhere(pair, first_id)
+        yield Merge(pair, count, words, corpus.tokens)
+        for other in risen:
+            heappush(heap, (-corpus.pair_counts[other], other))
         first_id += 1
 
 
@@ -77,6 +97,7 @@ class _Corpus:
     def __init__(self, piece_counts: Mapping[bytes, int], byte_ids: Sequence[int]) -> None:
         self.words = [[byte_ids[byte] for byte in piece] for piece in piece_counts]
         self.word_counts = list(piece_counts.values())
+        self.tokens = sum(len(piece) * count for piece, count in piece_counts.items())
         self.pair_counts: dict[Pair, int] = defaultdict(int)
         self.words_with: dict[Pair, set[int]] = defaultdict(set)  # may name words that have lost the pair since
         for index, (word, count) in enumerate(zip(self.words, self.word_counts, strict=True)):
@@ -84,14 +105,17 @@ class _Corpus:
                 self.pair_counts[pair] += count
                 self.words_with[pair].add(index)
 
-    def merge_everywhere(self, pair: Pair, new_id: int) -> list[Pair]:
-        """Join the pair in every word; return the pairs that are now more frequent than before."""
+    def merge_everywhere(self, pair: Pair, new_id: int) -> tuple[int, list[Pair]]:
+        """Join the pair in every word; return how many words changed, and the pairs that are now more frequent."""
+        words = 0
         changes: dict[Pair, int] = defaultdict(int)
         for index in self.words_with.pop(pair):
             before = self.words[index]
             after = self.words[index] = merge(before, pair, new_id)
             if len(after) == len(before):
                 continue
+            words += 1
+            self.tokens -= (len(before) - len(after)) * self.word_counts[index]
             for old in pairwise(before):
                 changes[old] -= self.word_counts[index]
             for new in pairwise(after):
@@ -99,7 +123,7 @@ class _Corpus:
                 self.words_with[new].add(index)
         for changed, change in changes.items():
             self.pair_counts[changed] += change
-        return [changed for changed, change in changes.items() if change > 0]
+        return words, [changed for changed, change in changes.items() if change > 0]
 
 
 def merge(ids: Sequence[int], pair: Pair, new_id: int) -> list[int]:

@@ -4,22 +4,23 @@ A published vocabulary is one file of ranks. It is taken from our own data direc
 any installed package that carries it, whichever has it first; what is found is checked against its known SHA-256.
 """
 
-import difflib
-import gzip
-import hashlib
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tokenizer.byte_alphabet import BYTES_BY_LETTER, from_letters
 from tokenizer.encoding import Tokenizer
-from tokenizer.errors import UserError
-from tokenizer.formats.tiktoken import format_ranks, parse_ranks
+from tokenizer.errors import UsageError, UserError
+from tokenizer.packed import recall, remember
 from tokenizer.places import data_directory
 from tokenizer.splits import make_split
+
+if TYPE_CHECKING:
+    from tokenizer.formats import Given
 
 _SMALL_FILE = Path(__file__).with_name("data") / "small.json"  # the tokenizer that comes with the package
 
@@ -88,27 +89,39 @@ NAMES = ("small", *RANKS)
 _SHIPPED_CACHES = ("llama_index/core/_static/tiktoken_cache", "litellm/litellm_core_utils/tokenizers")
 
 
-def load_tokenizer(name_or_path: str | None = None) -> Tokenizer:
-    """Load small, gpt2, cl100k or o200k, a `tokenizer.json`, or a `.tiktoken` file of a known vocabulary.
+def load_tokenizer(
+    name_or_path: str | None = None, *, split: str | None = None, special_tokens: Mapping[str, int | None] | None = None
+) -> Tokenizer:
+    """Load small, gpt2, cl100k or o200k, or a file of any format in `tokenizer.formats`.
 
     Without a name: the one that `NEEDLEPOINT_TOKENIZER` names, else cl100k if it can be found, else small.
 
+    Args:
+        name_or_path: which.
+        split: for a file that does not say it: gpt2, cl100k, o200k or a regex.
+        special_tokens: likewise, with their ids; None for an id that the file has.
+
     Raises:
         UserError: there is no such tokenizer, it is not on this machine, or its file is wrong.
+        UsageError: a split or special tokens for what has its own.
     """
     name = name_or_path or os.environ.get("NEEDLEPOINT_TOKENIZER")
+    if (split or special_tokens) and (not name or name in NAMES):
+        raise UsageError(f"{name or 'the default tokenizer'} has its own split", hint="name a file, or give no split")
     if not name:
-        content = find_ranks("cl100k")
-        return tokenizer_from_ranks("cl100k", content) if content else load_tokenizer("small")
+        return _published("cl100k") or load_tokenizer("small")
     if name == "small":
         return _load_file(_SMALL_FILE, name)
     if name in RANKS:
-        content = find_ranks(name)
-        if content is None:
-            raise UserError(f"the vocabulary {name} is not on this machine", hint=f"needlepoint tok fetch {name}")
-        return tokenizer_from_ranks(name, content)
-    if Path(name).exists():
-        return _load_file(Path(name), name)
+        if tokenizer := _published(name):
+            return tokenizer
+        raise UserError(f"the vocabulary {name} is not on this machine", hint=f"needlepoint tok fetch {name}")
+    from tokenizer import formats
+
+    if formats.is_file(Path(name)):
+        return _load_file(Path(name), name, formats.Given(make_split(split) if split else None, special_tokens or {}))
+    import difflib
+
     nearest = difflib.get_close_matches(name.lower(), NAMES, n=1)
     raise UserError(
         f"there is no tokenizer {name!r}",
@@ -117,27 +130,62 @@ def load_tokenizer(name_or_path: str | None = None) -> Tokenizer:
     )
 
 
+def _published(name: str) -> Tokenizer | None:
+    """A published vocabulary, if this machine has it: by its packed ranks, which are made when they are not there.
+
+    Raises:
+        UserError: our own copy is damaged.
+    """
+    for path in _places(name):
+        if ranks := recall(path, RANKS[name].sha256):
+            return _tokenizer(name, ranks)
+        if content := _canonical(name, path):
+            tokenizer = tokenizer_from_ranks(name, content)
+            remember(path, RANKS[name].sha256, tokenizer.vocabulary)
+            return tokenizer
+    return None
+
+
 def find_ranks(name: str) -> bytes | None:
     """The canonical `.tiktoken` content of a published vocabulary, if this machine has it.
 
     Raises:
         UserError: our own copy is damaged. (Other people's are passed over if they are.)
     """
+    return next(filter(None, (_canonical(name, path) for path in _places(name))), None)
+
+
+def _canonical(name: str, path: Path) -> bytes | None:
+    from tokenizer.formats.files import read_bytes
+
+    ours = path == _own_place(name)
     try:
-        own = data_directory("ranks") / f"{name}.tiktoken"
-    except UserError:  # where nothing can be written there is no copy of ours; packages may still have one
-        own = None
+        content = read_bytes(path)
+    except UserError:
+        if ours:
+            raise
+        return None
+    try:
+        return ranks_from_member(name, content)
+    except UserError as err:
+        if ours:
+            raise UserError(f"{path} is damaged", hint=f"needlepoint tok fetch {name}") from err
+        return None
+
+
+def _places(name: str) -> Iterator[Path]:
+    """The files that are there and may carry the ranks, ours first."""
+    own = _own_place(name)
     if own and own.exists():
-        content = _read(own)
-        if hashlib.sha256(content).hexdigest() != RANKS[name].sha256:
-            raise UserError(f"{own} is damaged", hint=f"needlepoint tok fetch {name}")
-        return content
-    for path in _other_places(RANKS[name]):
-        try:
-            return ranks_from_member(name, path.read_bytes())
-        except (OSError, UserError):
-            continue
-    return None
+        yield own
+    yield from _other_places(RANKS[name])
+
+
+def _own_place(name: str) -> Path | None:
+    try:
+        return data_directory("ranks") / f"{name}.tiktoken"
+    except UserError:  # where nothing can be written there is no copy of ours; packages may still have one
+        return None
 
 
 def _other_places(ranks: Ranks) -> Iterator[Path]:
@@ -162,6 +210,9 @@ def ranks_from_member(name: str, content: bytes) -> bytes:
     Raises:
         UserError: the result is not this vocabulary.
     """
+    import gzip
+    import hashlib
+
     try:
         if content.startswith(b"\x1f\x8b"):
             content = gzip.decompress(content)
@@ -176,6 +227,8 @@ def ranks_from_member(name: str, content: bytes) -> bytes:
 
 def _ranks_from_merges(content: bytes) -> bytes:
     """GPT-2 published its merges, one a line; the ranks are the bytes by letter, then what each merge makes."""
+    from tokenizer.formats.tiktoken import format_ranks
+
     ranks = {bytes([byte]): rank for rank, byte in enumerate(BYTES_BY_LETTER)}
     for line in content.decode().splitlines()[1:]:
         left, right = line.split(" ")
@@ -189,8 +242,14 @@ def tokenizer_from_ranks(name: str, content: bytes, source: str | None = None) -
     Raises:
         UserError: the content is not a `.tiktoken` file; `source` names it.
     """
-    vocabulary = parse_ranks(content, source or f"the vocabulary {name}")
-    if taken := set(vocabulary.values()) & set(RANKS[name].special_tokens.values()):
+    from tokenizer.formats.tiktoken import parse_ranks  # late, as much here: a packed vocabulary needs none of it
+
+    return _tokenizer(name, parse_ranks(content, source or f"the vocabulary {name}"), source)
+
+
+def _tokenizer(name: str, ranks: Mapping[bytes, int], source: str | None = None) -> Tokenizer:
+    """Ranks are 0, 1, 2 ..., so their number says which ids are taken."""
+    if taken := [one for one in RANKS[name].special_tokens.values() if one < len(ranks)]:
         raise UserError(
             f"{source or name} is not {name}: the id {min(taken)} belongs to one of its special tokens",
             hint="name the file after the vocabulary that it holds",
@@ -198,30 +257,44 @@ def tokenizer_from_ranks(name: str, content: bytes, source: str | None = None) -
     return Tokenizer(
         name=name,
         split=make_split(RANKS[name].split),
-        vocabulary=vocabulary,
+        vocabulary=ranks,
         special_tokens=RANKS[name].special_tokens,
         merges=None,
         whole_pieces=True,
     )
 
 
-def _load_file(path: Path, name: str) -> Tokenizer:
-    if path.suffix == ".tiktoken":
-        known = {"gpt2": "gpt2", "r50k": "gpt2", "cl100k": "cl100k", "o200k": "o200k"}
-        published = next((known[start] for start in known if path.stem.lower().startswith(start)), None)
-        if published is None:
-            raise UserError(
-                f"{path} does not say how it splits text, and its name is not that of a known vocabulary",
-                hint="use a tokenizer.json, or a file named gpt2, r50k, cl100k or o200k",
-            )
-        return tokenizer_from_ranks(published, _read(path), str(path))
-    from tokenizer.formats.huggingface_reading import load
+def _load_file(path: Path, name: str, given: "Given | None" = None) -> Tokenizer:
+    known = {"gpt2": "gpt2", "r50k": "gpt2", "cl100k": "cl100k", "o200k": "o200k"}
+    published = next((known[start] for start in known if path.stem.lower().startswith(start)), None)
+    if path.suffix == ".tiktoken" and published and not given:
+        ranks = recall(path, RANKS[published].sha256) or _ranks_of_file(path, published)
+        return _tokenizer(published, ranks, str(path))
+    from tokenizer import formats
 
-    return load(path, name)
+    tokenizer = formats.read(path, name, given)
+    if path.suffix == ".json" and path.with_suffix(".train.json").exists():
+        from tokenizer.training_record import check_record
+
+        check_record(path, tokenizer)
+    return tokenizer
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as err:
-        raise UserError(f"cannot read {path}: {err.strerror or err}", hint="check the file and its rights") from err
+def _ranks_of_file(path: Path, published: str) -> Mapping[bytes, int]:
+    """The ranks of a file that has the name of a published vocabulary, and must be that one."""
+    from hashlib import sha256
+
+    from tokenizer.formats.files import read_bytes
+    from tokenizer.formats.tiktoken import format_ranks, parse_ranks
+
+    content = read_bytes(path)
+    ranks = parse_ranks(content, str(path))
+    expected = RANKS[published].sha256
+    if expected not in (sha256(content).hexdigest(), sha256(format_ranks(ranks)).hexdigest()):
+        raise UserError(
+            f"{path} is not the vocabulary {published}, after which it is named: it has {len(ranks)} ranks, "
+            "and its content is not as published",
+            hint="rename it and say its split: needlepoint tok convert FILE.tiktoken FILE.json --split NAME",
+        )
+    remember(path, expected, ranks)
+    return ranks

@@ -8,6 +8,7 @@ A class is a tuple of ranges `(first, last)`, both ends included, sorted, and ne
 """
 
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 Ranges = tuple[tuple[int, int], ...]
@@ -53,10 +54,18 @@ def category(name: str) -> Ranges:
     Raises:
         KeyError: there is no such category.
     """
-    found = [run[1:] for run in category_runs() if name and run[0].startswith(name) and run[0] != "Cs"]
+    found = [ranges for each, ranges in _runs_by_category().items() if name and each.startswith(name) and each != "Cs"]
     if not found:
         raise KeyError(name)
-    return union(tuple(found))
+    return union(*found)
+
+
+@cache
+def _runs_by_category() -> dict[str, Ranges]:
+    runs: dict[str, list[tuple[int, int]]] = {}
+    for name, first, last in category_runs():
+        runs.setdefault(name, []).append((first, last))
+    return {name: tuple(ranges) for name, ranges in runs.items()}
 
 
 @cache
@@ -81,7 +90,7 @@ def union(*classes: Ranges) -> Ranges:
     Example: union(((1, 3), (9, 9)), ((4, 5),)) == ((1, 5), (9, 9))
     """
     joined: list[tuple[int, int]] = []
-    for first, last in sorted(entry for ranges in classes for entry in ranges):
+    for first, last in sorted(chain.from_iterable(classes)):
         if joined and first <= joined[-1][1] + 1:
             joined[-1] = (joined[-1][0], max(last, joined[-1][1]))
         else:

@@ -154,7 +154,7 @@ def test_a_reader_that_went_away_is_no_failure(run_raising):
     [
         (["--nonsense"], "--nonsense"),
         (["modles"], "Did you mean 'models'?"),
-        (["tok", "cuont"], "Did you mean 'count'?"),
+        (["tok", "shwo"], "Did you mean 'show'?"),
         (["tok", "count", "--tokeniser", "x"], "Did you mean '--tokenizer'?"),
     ],
 )

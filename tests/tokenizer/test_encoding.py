@@ -5,13 +5,17 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import pairwise
+from pathlib import Path
 
+import numpy as np
 import pytest
+import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tokenizer import Tokenizer, UsageError, UserError, encoding, train
+from tokenizer import Tokenizer, UsageError, UserError, encoding, engines, plain_encoding
 from tokenizer.registry import RANKS
+from tokenizer.training import train_on
 
 Texts = Callable[[int, str], Iterator[str]]
 PROSE = """The quick brown fox's 3,141 dogs weren't lazy; they'd SLEPT.\n\n\tif (x == 0) { return "naïve façade"; }   \n
@@ -20,7 +24,7 @@ PROSE = """The quick brown fox's 3,141 dogs weren't lazy; they'd SLEPT.\n\n\tif 
 
 @pytest.fixture(scope="module")
 def trained() -> Tokenizer:
-    return train([PROSE * 3], vocab_size=330, special_tokens=["<|end|>", "<|end|>!", "[é]"])
+    return train_on([PROSE * 3], vocab_size=330, special_tokens=["<|end|>", "<|end|>!", "[é]"])
 
 
 @pytest.mark.parametrize("name", RANKS)
@@ -47,56 +51,80 @@ def test_a_hundred_thousand_times_one_letter(both_engines: Callable[..., tuple])
     assert ours.encode(text) == theirs.encode_ordinary(text)
 
 
+@pytest.fixture(params=["plain", "compiled"])
+def either_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    for threshold in ("MUCH_TEXT", "SOME_TEXT", "SHORT_TEXT"):
+        monkeypatch.setattr(encoding, threshold, 0 if request.param == "compiled" else 1 << 62)
+
+
+@pytest.mark.usefixtures("either_engine")
+@pytest.mark.parametrize("name", RANKS)
+def test_lists_arrays_batches_and_counts_agree(
+    name: str, fuzz_texts: Texts, both_engines: Callable[..., tuple]
+) -> None:
+    ours, theirs = both_engines(name)
+    texts = [*fuzz_texts(200, f"faces {name}"), "", PROSE * 20]
+    texts += ["<|endoftext|>".join(texts), "<|endoftext|>", "<|endoftext|>" * 3 + "a"]
+    expected = [theirs.encode(text, allowed_special="all") for text in texts]
+    for jobs in (1, 2, None):
+        batch = ours.encode_batch(texts, allowed_special="all", jobs=jobs)
+        assert [ids.tolist() for ids in batch] == expected
+        assert {ids.dtype.name for ids in batch} == {"int32"}
+    for text, ids in zip(texts, expected, strict=True):
+        assert ours.encode(text, allowed_special="all") == ids
+        assert ours.encode_array(text.encode(), allowed_special="all").tolist() == ids
+        assert ours.count(text, allowed_special="all") == len(ids)
+        assert ours.decode(ours.encode_array(text, allowed_special="all")) == text
+    assert ours.encode_batch([]) == []
+    for kind in (np.int32, np.uint32, np.int64, np.uint64):
+        with pytest.raises(UserError, match="no token with the id 300000"):
+            ours.decode(np.array([1, 300_000], kind))
+
+
+def test_without_numba_the_ids_are_the_same_and_that_is_told_once(both_engines: Callable[..., tuple]) -> None:
+    code = (
+        "import sys; sys.modules['numba'] = None; from tokenizer import Tokenizer, encoding; encoding.MUCH_TEXT = 0; "
+        "one, other = Tokenizer.load('gpt2'), Tokenizer.load('gpt2'); "
+        "print(*one.encode(sys.argv[1])); print(*other.encode_array(sys.argv[1]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, PROSE * 2], capture_output=True, text=True, check=True)
+    expected = " ".join(map(str, both_engines("gpt2")[1].encode(PROSE * 2)))
+    assert done.stdout.splitlines() == [expected, expected]
+    assert done.stderr.count("RuntimeWarning") == 1
+    assert "plain Python gives the same results" in done.stderr
+
+
+def test_the_compiled_engine_is_asked_for_only_when_there_is_much_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(engines, "compiled_module", asked.append)
+    monkeypatch.setattr(encoding, "MUCH_TEXT", 5000)
+    monkeypatch.setattr(encoding, "SOME_TEXT", 5000)
+    tokenizer = train_on([PROSE], vocab_size=300)
+    for _ in range(9):
+        tokenizer.encode(PROSE * 2)
+    assert asked == []
+    for _ in range(9):
+        tokenizer.encode("short, even if there were many")
+    assert asked == []
+    for _ in range(9):
+        tokenizer.count(PROSE * 2)
+    assert asked == ["tokenizer.compiled_encoding"]
+
+
 @cache
 def trained_on_bytes() -> Tokenizer:
-    return train([PROSE, b"\xff\xfe\x00" * 9], vocab_size=300, layout="bytes", split="o200k")
+    return train_on([PROSE, b"\xff\xfe\x00" * 9], vocab_size=300, layout="bytes", split="o200k")
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_come_back(data: bytes) -> None:
     tokenizer = trained_on_bytes()
-    ids = tokenizer.encode(data, special_as_text=True)
+    ids = tokenizer.encode(data, disallowed_special=())
     assert tokenizer.decode_bytes(ids) == data
-    spans = tokenizer.offsets(data, special_as_text=True)
+    spans = tokenizer.offsets(data, disallowed_special=())
     assert [data[start:end] for start, end in spans] == [tokenizer.token_bytes(one) for one in ids]
     assert b"".join(tokenizer.pre_tokens(data)) == data
-
-
-def test_special_tokens_are_refused_unless_spoken_for(trained: Tokenizer) -> None:
-    text = "one<|end|>two"
-    with pytest.raises(UserError, match=r"'<\|end\|>'.*at byte 3") as failure:
-        trained.encode(text)
-    assert "--allow-special" in failure.value.hint
-    assert "--special-as-text" in failure.value.hint
-    end = trained.special_tokens["<|end|>"]
-    allowed = trained.encode(text, allowed_special={"<|end|>"})
-    assert allowed == [*trained.encode("one"), end, *trained.encode("two")]
-    assert trained.encode(text, allowed_special="all") == allowed
-    as_text = trained.encode(text, special_as_text=True)
-    assert end not in as_text
-    assert trained.decode(as_text) == trained.decode(allowed) == text
-    mixed = trained.encode("<|end|>[é]", allowed_special=["[é]"], special_as_text=True)
-    assert mixed[-1] == trained.special_tokens["[é]"]
-    assert end not in mixed
-    assert trained.count(text, allowed_special="all") == len(allowed)
-
-
-def test_the_longest_special_token_is_read(trained: Tokenizer) -> None:
-    longer = trained.special_tokens["<|end|>!"]
-    assert trained.encode("<|end|>!", allowed_special="all") == [longer]
-
-
-def test_allowing_what_is_not_special_is_an_error(trained: Tokenizer) -> None:
-    with pytest.raises(UsageError, match=r"'<\|fin\|>' is not a special token"):
-        trained.encode("x", allowed_special={"<|fin|>"})
-
-
-def test_special_tokens_of_published_vocabularies(both_engines: Callable[..., tuple]) -> None:
-    ours, theirs = both_engines("cl100k")
-    text = "a<|endoftext|> b<|fim_prefix|><|endofprompt|>\n"
-    assert ours.encode(text, allowed_special="all") == theirs.encode(text, allowed_special="all")
-    assert ours.encode(text, special_as_text=True) == theirs.encode_ordinary(text)
 
 
 def test_an_unknown_id_is_named_with_the_range(both_engines: Callable[..., tuple]) -> None:
@@ -107,14 +135,36 @@ def test_an_unknown_id_is_named_with_the_range(both_engines: Callable[..., tuple
         assert "0 to 100276" in failure.value.hint
 
 
-def test_offsets_are_bytes_and_parts_of_a_character_show(trained: Tokenizer) -> None:
-    plain = train(["x"], vocab_size=256)
-    assert plain.offsets("é") == [(0, 1), (1, 2)]
+def test_offsets_in_bytes_and_in_characters(trained: Tokenizer) -> None:
+    plain = train_on(["x"], vocab_size=256)
+    assert plain.offsets("né") == [(0, 1), (1, 2), (2, 3)]
+    assert plain.offsets("né", unit="characters") == [(0, 1), (1, 2), (1, 2)]
+    assert plain.offsets(b"\xe9n", unit="characters") == [(0, 1), (1, 2)]
     assert plain.decode(plain.encode("é")[:1]) == "\ufffd"
-    spans = trained.offsets(PROSE)
-    assert spans[0][0] == 0
-    assert spans[-1][1] == len(PROSE.encode())
-    assert all(one[1] == other[0] for one, other in pairwise(spans))
+    text = PROSE + "[é]<|end|>!"
+    for unit, size in (("bytes", len(text.encode())), ("characters", len(text))):
+        spans = trained.offsets(text, allowed_special="all", unit=unit)
+        assert (spans[0][0], spans[-1]) == (0, (size - len("<|end|>!"), size))
+    with pytest.raises(UsageError, match="not in 'words'"):
+        trained.offsets(text, unit="words")  # type: ignore[arg-type]
+
+
+def test_offsets_in_characters_are_those_of_tokenizers(tmp_path: Path, fuzz_texts: Texts) -> None:
+    ours = train_on([PROSE * 3], vocab_size=330)
+    ours.save(tmp_path / "tokenizer.json")
+    theirs = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    for text in [PROSE, *fuzz_texts(500, "offsets")]:
+        assert ours.offsets(text, unit="characters") == theirs.encode(text).offsets, ascii(text)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=40))
+def test_spans_of_characters_hold_the_bytes_of_the_token(text: str) -> None:
+    tokenizer = trained_on_bytes()
+    spans = tokenizer.offsets(text, unit="characters")
+    for one, (start, end) in zip(tokenizer.encode(text), spans, strict=True):
+        assert tokenizer.token_bytes(one) in text[start:end].encode("utf-8", "replace")
+    assert all(other[0] in (one[1] - 1, one[1]) for one, other in pairwise(spans))
 
 
 def test_ids_of_tokens(trained: Tokenizer) -> None:
@@ -125,12 +175,12 @@ def test_ids_of_tokens(trained: Tokenizer) -> None:
 
 
 def test_the_memory_of_pieces_is_bounded_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    tokenizer = train([PROSE], vocab_size=300)
+    tokenizer = train_on([PROSE], vocab_size=300)
     expected = tokenizer.encode(PROSE)
-    monkeypatch.setattr(encoding, "_REMEMBERED_PIECES", 3)
-    fresh = train([PROSE], vocab_size=300)
+    monkeypatch.setattr(plain_encoding, "REMEMBERED_PIECES", 3)
+    fresh = train_on([PROSE], vocab_size=300)
     assert fresh.encode(PROSE) == fresh.encode(PROSE) == expected
-    assert len(fresh._remembered) <= 3
+    assert len(fresh._plain._remembered) <= 3
 
 
 def test_importing_the_package_loads_only_the_standard_library() -> None:

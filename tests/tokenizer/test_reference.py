@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import rustbpe
 
-from tokenizer import reference, train
+from tokenizer import reference
 from tokenizer.formats.huggingface import to_json
 from tokenizer.splits import NAMED_PATTERNS
+from tokenizer.training import train_on
 
 TINY = 250
 
@@ -23,8 +24,13 @@ def tiny_corpus(generator: random.Random) -> list[str]:
 
 
 def test_the_worked_examples_hold() -> None:
-    pairs = reference.train_merges({b"low": 5, b"lower": 2}, byte_ids=range(256), first_id=256)
-    assert list(pairs) == [(108, 111), (256, 119), (101, 114), (257, 258)]
+    merges = reference.train_merges({b"low": 5, b"lower": 2}, byte_ids=range(256), first_id=256)
+    assert list(merges) == [
+        ((108, 111), 7, 2, 18),
+        ((256, 119), 7, 2, 11),
+        ((101, 114), 2, 1, 9),
+        ((257, 258), 2, 1, 7),
+    ]
     assert reference.merge([1, 1, 1, 2], (1, 1), 9) == [9, 1, 2]
     ranks = {(b"l", b"o"): 0, (b"lo", b"w"): 1, (b"w", b"e"): 2}
     parts = reference.encode_piece(b"lowe", lambda *pair: ranks.get(pair, reference.NEVER))
@@ -50,7 +56,7 @@ def test_training_is_a_plain_recount_after_every_merge() -> None:
             for entry in rows:
                 entry[0] = reference.merge(entry[0], best, new_id)
         found = islice(reference.train_merges(words, byte_ids=range(256), first_id=256), 20)
-        assert list(found) == expected
+        assert [merge.pair for merge in found] == expected
 
 
 def test_merges_are_those_of_hugging_face(train_with_tokenizers: Callable[..., dict[str, Any]]) -> None:
@@ -62,7 +68,7 @@ def test_merges_are_those_of_hugging_face(train_with_tokenizers: Callable[..., d
         minimum = generator.choice([0, 0, 2, 3])
         size = 256 + len(specials) + generator.randint(0, 30)
         theirs = train_with_tokenizers(documents, size, special_tokens=specials, min_frequency=minimum)["model"]
-        ours = to_json(train(documents, vocab_size=size, special_tokens=specials, min_frequency=minimum))["model"]
+        ours = to_json(train_on(documents, vocab_size=size, special_tokens=specials, min_frequency=minimum))["model"]
         assert ours["merges"] == theirs["merges"], documents
         assert ours["vocab"] == theirs["vocab"], documents
         learned += len(ours["merges"])
@@ -78,7 +84,7 @@ def test_merges_are_those_of_rustbpe(split: str) -> None:
         size = 256 + generator.randint(0, 30)
         theirs = rustbpe.Tokenizer()
         theirs.train_from_iterator(iter(documents), size, pattern=NAMED_PATTERNS[split])
-        ours = train(documents, vocab_size=size, split=split, layout="bytes")
+        ours = train_on(documents, vocab_size=size, split=split, layout="bytes")
         assert ours.vocabulary == {bytes(token): rank for token, rank in theirs.get_mergeable_ranks()}, documents
         learned += len(ours.merges or ())
     assert learned > TINY
@@ -86,7 +92,7 @@ def test_merges_are_those_of_rustbpe(split: str) -> None:
 
 def test_long_pieces_are_cut_like_short_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     generator = random.Random("long")
-    vocabulary = train(
+    vocabulary = train_on(
         ["".join(generator.choices("ab", k=400))], vocab_size=300, split=r"[ab]+", layout="bytes"
     ).vocabulary
     pieces = [bytes(generator.choices(b"ab", k=generator.randint(1, 90))) for _ in range(150)]
@@ -101,5 +107,8 @@ def test_long_pieces_are_cut_like_short_ones(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_merges_that_are_forbidden_are_not_made() -> None:
-    pairs = reference.train_merges({b"abc": 9}, byte_ids=range(256), first_id=256, never=frozenset({b"ab"}))
-    assert list(pairs) == [(98, 99), (97, 256)]
+    ways = {"byte_ids": range(256), "first_id": 256}
+    merges = reference.train_merges({b"abc": 9}, **ways, never=frozenset({b"ab"}))
+    assert [merge.pair for merge in merges] == [(98, 99), (97, 256)]
+    merges = reference.train_merges({b"abcd": 9}, **ways, max_token_bytes=2)
+    assert [merge.pair for merge in merges] == [(97, 98), (99, 100)]

@@ -2,7 +2,9 @@
 
 compiling.py   how a function becomes machine code, and where that is kept
 memory.py      buffers, and the few loads and stores through which kernels reach them
+characters.py  code points in UTF-8 and their classes
 scanning.py    cut text into pre-tokens, by hand-written scanners for gpt2, cl100k and o200k
+blocks.py      the same, 64 bytes at a time
 counting.py    count the pre-tokens of a corpus
 merging.py     learn merges from the counts
 encoding.py    text to ids, ids to text

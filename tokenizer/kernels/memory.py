@@ -13,10 +13,8 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
-from tokenizer.kernels.compiling import CHECKED, helper
+from tokenizer.kernels.compiling import CHECKED, ForNumba, helper
 
 Bytes = npt.NDArray[np.uint8]
 _MARGIN = 64
@@ -72,6 +70,34 @@ def borrow(data: bytes | bytearray | memoryview | npt.NDArray[Any]) -> Buffer:
     return buffer
 
 
+class Fields:
+    """A row of numbers and addresses through which a kernel reaches what it works on, and the buffers it points to.
+
+    A field is named by its place in bytes, as kernels use it: fields[8] is the second.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._row = allocate(8 * count)
+        self._numbers = self._row.view(np.int64)
+        self._buffers: dict[int, Buffer] = {}
+        self.address = self._row.address
+
+    def __getitem__(self, field: int) -> int:
+        return int(self._numbers[field // 8])
+
+    def __setitem__(self, field: int, value: int | Buffer) -> None:
+        if isinstance(value, Buffer):
+            self._buffers[field] = value
+            value = value.address
+        else:
+            self._buffers.pop(field, None)
+        self._numbers[field // 8] = value
+
+    def buffer(self, field: int) -> Buffer:
+        """The buffer to which a field points."""
+        return self._buffers[field]
+
+
 def _watch(buffer: Buffer, whole: Bytes | None) -> None:
     """Enter a buffer into the table until it is given back; `whole` is the memory with the margins."""
     start, end = buffer.address, buffer.address + buffer.array.size
@@ -103,14 +129,20 @@ Build = Callable[[Any, list[Any]], Any]
 def _instruction(parameters: int, build: Build) -> Callable[..., int]:
     """A function of integers that becomes the instructions which `build` emits."""
 
-    def make(_context: Any, *arguments: Any) -> Any:
-        return types.int64(*arguments), lambda _c, builder, _signature, values: build(builder, values)
+    def make() -> Any:
+        from numba import types
+        from numba.extending import intrinsic
 
-    # Numba reads the number of parameters from the signature.
-    names = ", ".join(f"a{number}" for number in range(parameters))
-    scope: dict[str, Any] = {"make": make}
-    exec(f"def instruction(typingctx, {names}): return make(typingctx, {names})", scope)  # noqa: S102 - fixed text
-    return cast("Callable[..., int]", intrinsic(scope["instruction"]))
+        def emit(_context: Any, *arguments: Any) -> Any:
+            return types.int64(*arguments), lambda _c, builder, _signature, values: build(builder, values)
+
+        # Numba reads the number of parameters from the signature.
+        names = ", ".join(f"a{number}" for number in range(parameters))
+        scope: dict[str, Any] = {"emit": emit}
+        exec(f"def instruction(typingctx, {names}): return emit(typingctx, {names})", scope)  # noqa: S102 - fixed text
+        return intrinsic(scope["instruction"])
+
+    return cast("Callable[..., int]", ForNumba(make))
 
 
 def _load(bits: int, *, signed: bool = False) -> Callable[..., int]:
@@ -157,6 +189,31 @@ def _is_space(builder: Any, loaded: Any, each: Callable[[int], Any]) -> Any:
     return builder.icmp_unsigned("==", loaded, each(ord(" ")))
 
 
+def _between(builder: Any, values: list[Any]) -> Any:
+    wide, byte = ir.VectorType(ir.IntType(8), 64), ir.IntType(8)
+    loaded = builder.load(builder.inttoptr(values[0], wide.as_pointer()))
+    loaded.align = 1
+
+    def each(value: Any) -> Any:
+        undefined = ir.Constant(wide, ir.Undefined)
+        one = builder.insert_element(undefined, builder.trunc(value, byte), ir.Constant(ir.IntType(32), 0))
+        return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(ir.IntType(32), 64), [0] * 64))
+
+    distance = builder.sub(values[2], values[1])
+    found = builder.icmp_unsigned("<=", builder.sub(loaded, each(values[1])), each(distance))
+    return builder.bitcast(found, _INT64)
+
+
+def _least(builder: Any, values: list[Any]) -> Any:
+    row = ir.VectorType(ir.IntType(32), 16)
+    loaded = builder.load(builder.inttoptr(values[0], row.as_pointer()))
+    loaded.align = 1
+    name = "llvm.vector.reduce.smin.v16i32"
+    known = builder.module.globals.get(name)
+    function = known or ir.Function(builder.module, ir.FunctionType(ir.IntType(32), [row]), name)
+    return builder.sext(builder.call(function, [loaded]), _INT64)
+
+
 def _move(builder: Any, values: list[Any]) -> Any:
     pointer = ir.IntType(8).as_pointer()
     target, source = (builder.inttoptr(value, pointer) for value in values[:2])
@@ -176,15 +233,24 @@ def _prefetch(builder: Any, values: list[Any]) -> Any:
     return values[0]
 
 
+def _multiply_fold(builder: Any, values: list[Any]) -> Any:
+    wide = ir.IntType(128)
+    product = builder.mul(builder.zext(values[0], wide), builder.zext(values[1], wide))
+    return builder.trunc(builder.xor(product, builder.lshr(product, ir.Constant(wide, 64))), _INT64)
+
+
 _load_u8, _load_u16, _load_u32, _load_i32, _load_i64 = _load(8), _load(16), _load(32), _load(32, signed=True), _load(64)
 _store_u8, _store_i16, _store_i32, _store_i64 = _store(8), _store(16), _store(32), _store(64)
+_between64, _least16 = _instruction(3, _between), _instruction(1, _least)
 _letters16, _spaces16, _move_bytes = _vector_test(_is_letter), _vector_test(_is_space), _instruction(3, _move)
 
 prefetch = _instruction(1, _prefetch)
+multiply_fold = _instruction(2, _multiply_fold)  # both halves of a product of 128 bits, one upon the other: a good hash
 shift_right = _instruction(2, lambda builder, values: builder.lshr(values[0], values[1]))  # zeros come in from the left
 trailing_zeros = _instruction(
     1, lambda builder, values: builder.cttz(values[0], ir.Constant(ir.IntType(1), 0))
 )  # 0: 64
+leading_zeros = _instruction(1, lambda builder, values: builder.ctlz(values[0], ir.Constant(ir.IntType(1), 0)))  # 0: 64
 
 
 if CHECKED:
@@ -279,6 +345,20 @@ def spaces16(address: int) -> int:
     """Bit n says whether the n-th of sixteen bytes is a space."""
     _check(address, 16)
     return _spaces16(address)
+
+
+@helper
+def between64(address: int, first: int, last: int) -> int:
+    """Bit n says whether the n-th of 64 bytes is from `first` to `last`, both included."""
+    _check(address, 64)
+    return _between64(address, first, last)
+
+
+@helper
+def least16(address: int) -> int:
+    """The least of sixteen 32-bit numbers with a sign."""
+    _check(address, 64)
+    return _least16(address)
 
 
 @helper

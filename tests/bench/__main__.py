@@ -1,0 +1,290 @@
+"""`make bench`: this engine beside the installed peers on the same texts, in turns, on a quiet machine.
+
+Every figure is the median of several rounds; in a round each engine has its turn, in a process of its own, so that a
+slow minute of the machine is shared by all. Ratios are made within rounds.
+"""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench import corpora
+from tests.bench.engines import ENCODERS, STARTS, TRAINERS, installed
+
+MEGABYTE = corpora.MEGABYTE
+OURS = "needlepoint"
+PATIENCE_S = 600.0
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """What a process took in all, and what it said of its passes."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+    passes: list[dict[str, float]]
+
+
+def child(*arguments: str) -> Child | None:
+    """Run Python with these arguments; None where that failed or took too long."""
+    started = time.perf_counter()
+    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout
+    timer = _kill_later(process)
+    out = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    timer.cancel()
+    if process.returncode != 0:
+        return None
+    passes = json.loads(out) if out.startswith(b"[") else []
+    peak = usage.ru_maxrss / (1024 if sys.platform != "darwin" else 1024 * 1024)
+    return Child(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, peak, passes)
+
+
+def _kill_later(process: "subprocess.Popen[bytes]") -> Any:
+    import threading
+
+    timer = threading.Timer(PATIENCE_S, process.kill)
+    timer.start()
+    return timer
+
+
+def rounds(count: int, runs: dict[str, Callable[[], Row | None]]) -> Iterator[tuple[str, list[Row]]]:
+    """Give every engine its turn in every round; then its figures, without those that failed."""
+    found: dict[str, list[Row]] = {name: [] for name in runs}
+    for turn in range(count):
+        for name, run in runs.items():
+            click.echo(f"  round {turn + 1} of {count}: {name}", err=True)
+            row = run()
+            if row is not None:
+                found[name].append(row)
+    yield from found.items()
+
+
+def summarised(task: str, found: dict[str, list[Row]]) -> list[Row]:
+    """Medians of each engine, and its ratio to ours within the rounds with the smallest and the largest."""
+    rows = []
+    for name, figures in found.items():
+        if not figures:
+            rows.append({"task": task, "engine": name, "failed": True})
+            continue
+        row: Row = {"task": task, "engine": name, "rounds": len(figures)}
+        for key in figures[0]:
+            row[key] = statistics.median(figure[key] for figure in figures)
+            ours = found.get(OURS, [])
+            if key.endswith("_s") and len(ours) == len(figures):
+                ratios = sorted(figure[key] / max(one[key], 1e-9) for figure, one in zip(figures, ours, strict=True))
+                row[f"{key[:-2]}_ratio"] = [ratios[0], statistics.median(ratios), ratios[-1]]
+        rows.append(row)
+    return rows
+
+
+# --------------------------------------------------------------------------------------------------------- tasks
+
+
+def bench_training(path: Path, vocab_size: int, count: int, engines: Sequence[str]) -> list[Row]:
+    """From a fresh process (start and imports included), and once more in the same process."""
+
+    def run(name: str) -> Row | None:
+        fresh = child("-m", "tests.bench.measure", "train", name, str(path), str(vocab_size), "1")
+        again = child("-m", "tests.bench.measure", "train", name, str(path), str(vocab_size), "2")
+        if fresh is None or again is None:
+            return None
+        return {
+            "fresh_wall_s": fresh.wall_s,
+            "fresh_cpu_s": fresh.cpu_s,
+            "warm_wall_s": again.passes[1]["wall_s"],
+            "warm_cpu_s": again.passes[1]["cpu_s"],
+            "peak_mb": fresh.peak_mb,
+        }
+
+    task = f"train {path.stem}, {path.stat().st_size / MEGABYTE:.0f} MB, vocabulary {vocab_size}"
+    return summarised(task, dict(rounds(count, {name: lambda name=name: run(name) for name in engines})))  # type: ignore[misc]
+
+
+def bench_encoding(path: Path, vocabulary: str, unit: str, count: int, engines: Sequence[str]) -> list[Row]:
+    """The first pass of an object over a text, and the same text again."""
+    megabytes = path.stat().st_size / MEGABYTE
+
+    def run(name: str) -> Row | None:
+        done = child("-m", "tests.bench.measure", "encode", name, vocabulary, str(path), unit, "4")
+        if done is None:
+            return None
+        first, *again = (one["wall_s"] for one in done.passes)
+        return {"first_s": first, "again_s": min(again), "mb": megabytes, "peak_mb": done.peak_mb}
+
+    task = f"encode {path.stem}, {megabytes:.0f} MB, {vocabulary}, {unit}"
+    return summarised(task, dict(rounds(count, {name: lambda name=name: run(name) for name in engines})))  # type: ignore[misc]
+
+
+def bench_starts(count: int) -> list[Row]:
+    """CPU time of whole processes."""
+
+    def run(arguments: list[str]) -> Row | None:
+        done = child(*arguments)
+        return {"cpu_s": done.cpu_s, "wall_s": done.wall_s, "peak_mb": done.peak_mb} if done else None
+
+    for arguments in STARTS.values():  # what is cached on first use is there afterwards
+        child(*arguments)
+    return summarised(
+        "start",
+        dict(rounds(count, {name: lambda words=words: run(words) for name, words in STARTS.items()})),  # type: ignore[misc]
+    )
+
+
+def bench_hard(place: Path, size: int, count: int, splits: Sequence[str]) -> list[Row]:
+    """Input on which quadratic algorithms show: the time for it, and for half of it."""
+    rows = []
+    for name, make in corpora.HARD.items():
+        whole, half = place / "hard.txt", place / "half.txt"
+        whole.write_bytes(make(size))
+        half.write_bytes(make(size // 2))
+        for vocabulary in splits:
+
+            def run(vocabulary: str = vocabulary, whole: Path = whole, half: Path = half) -> Row | None:
+                full, part = (
+                    child("-m", "tests.bench.measure", "encode", OURS, vocabulary, str(path), "whole", "1")
+                    for path in (whole, half)
+                )
+                if full is None or part is None:
+                    return None
+                return {
+                    "first_s": full.passes[0]["wall_s"],
+                    "growth": full.passes[0]["wall_s"] / part.passes[0]["wall_s"],
+                }
+
+            task = f"encode {name}, {size / MEGABYTE:.0f} MB, {vocabulary}"
+            rows += summarised(task, dict(rounds(count, {OURS: run})))
+    return rows
+
+
+# --------------------------------------------------------------------------------------------------------- report
+
+
+def show(rows: Sequence[Row], console: Console) -> None:
+    """A table for each task: medians, and how many times our time the others took."""
+    for task in dict.fromkeys(row["task"] for row in rows):
+        of_task = [row for row in rows if row["task"] == task]
+        keys = dict.fromkeys(key for row in of_task for key in row if key not in {"task", "engine", "rounds", "mb"})
+        table = Table(title=task, title_justify="left")
+        table.add_column("engine")
+        for key in keys:
+            table.add_column(key.replace("_", " "), justify="right")
+        for row in of_task:
+            table.add_row(row["engine"], *(_cell(row, key) for key in keys))
+        console.print(table)
+
+
+def _cell(row: Row, key: str) -> str:
+    value = row.get(key)
+    if isinstance(value, list):
+        return f"{value[1]:.2f}x ({value[0]:.2f}-{value[2]:.2f})"
+    if key in {"first_s", "again_s"} and "mb" in row:
+        return f"{row['mb'] / value:.0f} MB/s" if value else ""
+    if value is None or isinstance(value, bool):
+        return "" if value is None else "yes"
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
+def processor() -> str:
+    """The name of this machine's processor, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+@click.command()
+@click.option("--corpus", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Measure on this text.")
+@click.option("--only", type=click.Choice(["start", "train", "encode", "hard", "curve"]), multiple=True)
+@click.option("--rounds", "count", type=click.IntRange(min=1), default=3, show_default=True)
+@click.option("--train-mb", type=click.IntRange(min=1), default=50, show_default=True)
+@click.option("--encode-mb", type=click.IntRange(min=1), default=15, show_default=True)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures as JSON.")
+def main(
+    *, corpus: Path | None, only: tuple[str, ...], count: int, train_mb: int, encode_mb: int, output: Path | None
+) -> None:
+    """Compare this engine with the installed peers; nothing else should run meanwhile."""
+    console = Console(width=140)
+    found, absent = installed([*TRAINERS, *ENCODERS])
+    meta = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "processor": processor(),
+        "processors": os.cpu_count(),
+        "python": platform.python_version(),
+        "versions": found,
+        "absent": absent,
+    }
+    console.print(meta)
+    wanted = set(only) or {"start", "train", "encode", "hard", "curve"}
+    trainers = [name for name in TRAINERS if name.split(",")[0] in found]
+    encoders = [name for name in ENCODERS if name.split(",")[0] in found]
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        for task in _tasks(wanted, corpus, place, count, train_mb, encode_mb, trainers, encoders):
+            rows += (latest := task())
+            show(latest, console)
+            if output:
+                output.write_text(json.dumps({"meta": meta, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+
+
+def _tasks(
+    wanted: set[str],
+    corpus: Path | None,
+    place: Path,
+    count: int,
+    train_mb: int,
+    encode_mb: int,
+    trainers: Sequence[str],
+    encoders: Sequence[str],
+) -> Iterator[Callable[[], list[Row]]]:
+    """The tasks in turn; a text is made when its task is about to begin."""
+    if "start" in wanted:
+        yield lambda: bench_starts(3 * count)
+    if "encode" in wanted:
+        makers = {"english": corpora.english, "code": corpora.code, "multilingual": corpora.multilingual}
+        size = encode_mb * MEGABYTE
+        paths = [corpus] if corpus else [_written(place / f"{name}.txt", make(size)) for name, make in makers.items()]
+        for path in paths:
+            yield lambda path=path: bench_encoding(path, "cl100k", "whole", count, encoders)  # type: ignore[misc]
+        yield lambda: bench_encoding(paths[0], "cl100k", "documents", count, encoders)
+        yield lambda: bench_encoding(paths[0], "o200k", "whole", count, encoders)
+    if "train" in wanted:
+        path = corpus or _written(place / "mixed.txt", corpora.mixed(train_mb * MEGABYTE))
+        yield lambda: bench_training(path, 32768, count, trainers)
+    if "curve" in wanted:
+        for megabytes in (1, 4, 16, 64):
+            path = _written(place / "curve.txt", corpora.mixed(megabytes * MEGABYTE))
+            yield lambda path=path: bench_training(path, 32768, 1, [OURS, "gigabpe", "rustbpe"])  # type: ignore[misc]
+        for vocab_size in (1024, 4096, 16384, 65536):
+            yield lambda size=vocab_size: bench_training(path, size, 1, [OURS, "gigabpe", "rustbpe"])  # type: ignore[misc]
+    if "hard" in wanted:
+        yield lambda: bench_hard(place, 10 * MEGABYTE, count, ["gpt2", "cl100k", "o200k"])
+
+
+def _written(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+if __name__ == "__main__":
+    main()

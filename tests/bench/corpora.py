@@ -1,0 +1,92 @@
+"""The texts that are measured on: what any machine with Python has, or files of the user's own."""
+
+import random
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+MEGABYTE = 1_000_000
+
+
+def code(size: int) -> bytes:
+    """Python's own library, file after file, and of the packages beside it as much as is needed."""
+    return _filled(size, (path.read_bytes() for path in _python_files()))
+
+
+def english(size: int) -> bytes:
+    """Python's manual and the docstrings of its library and packages: technical prose."""
+    return _filled(size, _prose())
+
+
+def multilingual(size: int) -> bytes:
+    """Lines in the scripts of the sample texts. Words are made of halves of their words, so that few are alike."""
+    draws = random.Random("multilingual")
+    texts = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "samples" / "texts").glob("*.txt"))]
+    lines = [line for text in texts for line in text.splitlines() if len(line) > 1]
+
+    def halves() -> Iterator[bytes]:
+        while True:
+            line = draws.choice(lines)
+            if " " not in line:
+                yield ("".join(draws.choices(line, k=len(line))) + "\n").encode()
+                continue
+            words = line.split()
+            heads, tails = draws.choices(words, k=len(words)), draws.choices(words, k=len(words))
+            pairs = zip(heads, tails, strict=True)
+            yield (" ".join(a[: len(a) // 2 + 1] + b[len(b) // 2 :] for a, b in pairs) + "\n").encode()
+
+    return _filled(size, halves())
+
+
+def mixed(size: int) -> bytes:
+    """What a training corpus is like: prose, code and many languages in turns of a hundred kilobytes."""
+    parts = [english(size // 2), code(size // 3), multilingual(size - size // 2 - size // 3)]
+    turns = range(0, max(map(len, parts)), 100_000)
+    return b"".join(part[start : start + 100_000] for start in turns for part in parts)[:size]
+
+
+# Inputs on which quadratic algorithms show, by name; each a function of the size.
+HARD = {
+    "one letter": lambda size: b"a" * size,
+    "spaces": lambda size: b" " * size,
+    "newlines": lambda size: b"\n" * size,
+    "CJK without spaces": lambda size: _random_characters(size, [chr(point) for point in range(0x4E00, 0x9FA6)]),
+    "random letters": lambda size: _random_characters(size, list("abcdefghijklmnopqrstuvwxyz")),
+    "mixed white space": lambda size: _random_characters(size, list(" \t\n\r\u00a0\u3000")),
+}
+
+
+def _random_characters(size: int, alphabet: list[str]) -> bytes:
+    return "".join(random.Random("hard").choices(alphabet, k=size // len(alphabet[0].encode()))).encode()
+
+
+def _python_files() -> Iterator[Path]:
+    paths = sysconfig.get_paths()
+    for folder in dict.fromkeys((paths["stdlib"], paths["purelib"])):
+        yield from sorted(path for path in Path(folder).rglob("*.py") if path.stat().st_size < MEGABYTE)
+
+
+def _prose() -> Iterator[bytes]:
+    """Text between triple quotes that reads like prose, then the same files whole, should that be too little."""
+    from pydoc_data.topics import topics
+
+    yield from (topics[name].encode() for name in sorted(topics))
+    for path in _python_files():
+        for docstring in path.read_bytes().split(b'"""')[1::2]:
+            if len(docstring) > 200 and docstring.count(b" ") > len(docstring) // 10:
+                yield docstring + b"\n"
+
+
+def _filled(size: int, pieces: Iterator[bytes]) -> bytes:
+    """As many whole pieces as fit; from the first again when they run out."""
+    found: list[bytes] = []
+    length = 0
+    for piece in pieces:
+        found.append(piece)
+        length += len(piece)
+        if length >= size:
+            break
+    whole = b"".join(found)
+    cut = (whole * (size // len(whole) + 1))[:size]
+    return cut.decode("utf-8", "ignore").encode()

@@ -1,0 +1,49 @@
+"""One measurement in a process of its own: `python -m tests.bench.measure train|encode|one-word ...` prints JSON."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.bench.engines import ENCODERS, TRAINERS
+
+DOCUMENT = 2_000  # characters
+
+
+def main(what: str, *arguments: str) -> None:
+    """Do the work and print what each pass took."""
+    jobs = {"train": _train, "encode": _encode, "one-word": _one_word}
+    json.dump(jobs[what](*arguments), sys.stdout)
+
+
+def _train(engine: str, path: str, vocab_size: str, passes: str) -> list[dict[str, float]]:
+    return [_timed(lambda: TRAINERS[engine](Path(path), int(vocab_size))) for _ in range(int(passes))]
+
+
+def _encode(engine: str, vocabulary: str, path: str, unit: str, passes: str) -> list[dict[str, float]]:
+    """Encode the file's text several times through one object. The first pass meets an object that has seen nothing
+    but one short text, so that what is loaded on first use is not part of it."""
+    text = Path(path).read_text(encoding="utf-8")
+    texts = [text] if unit == "whole" else [text[at : at + DOCUMENT] for at in range(0, len(text), DOCUMENT)]
+    ENCODERS[engine](vocabulary)(["Warm up." * 20_000])
+    encode = ENCODERS[engine](vocabulary)
+    return [_timed(lambda: encode(texts)) for _ in range(int(passes))]
+
+
+def _one_word(engine: str) -> list[dict[str, float]]:
+    encode = ENCODERS[engine]("cl100k")
+    return [_timed(lambda: encode(["some words"]))]
+
+
+def _timed(work: Callable[[], Any]) -> dict[str, float]:
+    wall, processor = time.perf_counter(), time.process_time()
+    result = work()
+    taken = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - processor}
+    del result
+    return taken
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,65 @@
+"""Special tokens in a text: read, refused or taken as text, as tiktoken does it."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tokenizer import Tokenizer, UsageError, UserError
+from tokenizer.special_tokens import Chosen
+from tokenizer.training import train_on
+
+SPECIALS = ("<|endoftext|>", "<|fim_prefix|>", "<|endofprompt|>")
+some_specials = st.one_of(st.just("all"), st.frozensets(st.sampled_from(SPECIALS)))
+
+
+@pytest.fixture(scope="module")
+def trained() -> Tokenizer:
+    return train_on(["one two <|end|>"], vocab_size=270, special_tokens=["<|end|>", "<|end|>!", "[é]"])
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    parts=st.lists(st.sampled_from([*SPECIALS, "a", " b", "<|", "|>", "\n"]), max_size=5),
+    allowed=some_specials,
+    disallowed=some_specials,
+)
+def test_what_is_allowed_and_what_is_refused_is_as_in_tiktoken(
+    both_engines: Callable[..., tuple], parts: list[str], allowed: Chosen, disallowed: Chosen
+) -> None:
+    ours, theirs = both_engines("cl100k")
+    options = {"allowed_special": allowed, "disallowed_special": disallowed}
+    text = "".join(parts)
+    try:
+        expected = theirs.encode(text, **options)
+    except ValueError:
+        for method in (ours.encode, ours.count, ours.offsets, ours.encode_array):
+            with pytest.raises(UserError, match="a special token of cl100k"):
+                method(text, **options)
+        return
+    assert ours.encode(text, **options) == ours.encode_array(text, **options).tolist() == expected
+    assert ours.count(text, **options) == len(expected) == len(ours.offsets(text, **options))
+    assert ours.decode(expected) == text
+
+
+def test_special_tokens_are_refused_unless_spoken_for(trained: Tokenizer) -> None:
+    with pytest.raises(UserError, match=r"'<\|end\|>'.*at byte 3") as failure:
+        trained.encode("one<|end|>two")
+    assert "--allow-special" in failure.value.hint
+    assert "--special-as-text" in failure.value.hint
+
+
+def test_the_longest_special_token_is_read(trained: Tokenizer) -> None:
+    longer = trained.special_tokens["<|end|>!"]
+    assert trained.encode("<|end|>!", allowed_special="all") == [longer]
+    with pytest.raises(UserError, match=r"'<\|end\|>!'"):
+        trained.encode("<|end|>!")
+
+
+@pytest.mark.parametrize("option", ["allowed_special", "disallowed_special"])
+def test_naming_what_is_not_special_is_an_error(trained: Tokenizer, option: str) -> None:
+    with pytest.raises(UsageError, match=r"'<\|fin\|>' is not a special token"):
+        trained.encode("x", **{option: {"<|fin|>"}})
+    with pytest.raises(UsageError, match="one text, not a collection"):
+        trained.encode("x", **{option: "<|end|>"})
