@@ -110,7 +110,7 @@ async def run_with_progress(store: Store, run: Run, plan: Plan, models: Sequence
     try:
         with progress_bar(f"probe {plan.probe}", len(plan.trials) * len(models), "trials") as advance:
             show = partial(show_progress, advance)
-            return await run_plan(store, run, plan, models, jobs=jobs, on_progress=show)
+            return await run_plan(store, run, plan, models, jobs=jobs, on_progress=show, say=say)
     finally:
         for model in models:
             await model.aclose()

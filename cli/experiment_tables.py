@@ -13,6 +13,7 @@ from cli.tables import (
     needle_position_table,
     placement_arm_tables,
     placement_contrast_tables,
+    placement_dialogue_table,
 )
 from probes.experiments import needle_results, placement_results
 from probes.plan import Result
@@ -94,10 +95,14 @@ def _placement_tables(command: str, results: Sequence[Result], meta: Mapping[str
         machine_table(command, "decile", placement_results.decile_rows(outcomes), title="By tenth of the document"),
     ]
     people = []
-    for model, length in outcomes:
+    for (model, length), blocks in outcomes.items():
         setting = f"{model}, {length:,} tokens"
         key = {"model": model, "length_tokens": length}
         people += placement_arm_tables(command, setting, _of(arms, key))
+        if any(row["continued"] is not None for row in _of(arms, key)):
+            instructed = placement_results.instructed_summaries({(model, length): blocks})
+            note = placement_results.manner_sentence(instructed) if instructed else ""
+            people.append(placement_dialogue_table(command, setting, _of(arms, key), note))
         sentences = placement_results.contrast_sentences
         people += placement_contrast_tables(command, setting, _of(contrasts, key), sentences)
     return machine, people

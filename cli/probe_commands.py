@@ -105,6 +105,13 @@ def needle(models: tuple[str, ...], output: OutputOptions, **given: Any) -> None
 @probe.command()
 @model_option
 @click.option(
+    "--framing",
+    type=click.Choice(["document", "transcript"]),
+    default="document",
+    show_default=True,
+    help="document: the text is prose; transcript: it is a conversation, a line a turn, e.g. `Ana: ...`.",
+)
+@click.option(
     "--place",
     multiple=True,
     type=click.Choice(["none", "padded-before", "before", "padded-after", "after", "bookend"]),
@@ -119,12 +126,13 @@ def needle(models: tuple[str, ...], output: OutputOptions, **given: Any) -> None
 )
 @experiment_options(lengths=400, blocks=10, max_tokens=160)
 def placement(models: tuple[str, ...], output: OutputOptions, **given: Any) -> None:
-    """Put one instruction before a document, after it, or at both ends, each against its own control.
+    """Put one instruction before a text, after it, or at both ends, each against its own control.
 
     \b
     needlepoint probe placement -m sim/recency -n 10
     needlepoint probe placement -m local/smollm2-135m -n 8 --lengths 300
     needlepoint probe placement -m local/smollm2-135m --place before --place after --measure coverage
+    needlepoint probe placement -m local/smollm2-135m -n 4 --framing transcript --measure coverage
     """
     _run_one("placement", models, output, given)
 

@@ -1,6 +1,6 @@
 """`needlepoint quickstart`: the whole tool on real input in four short screens.
 
-Rounds are whole: one haystack with its six questions, and one document with all its arms. They go on until the calls
+Rounds are whole: one haystack with its six questions, and one transcript with all its arms. They go on until the calls
 have taken three and a half minutes or ten rounds are done, but at least four. Everything is kept in the run store, so
 that an interrupted quickstart goes on where it stopped, and a finished one shows its screens at once.
 """
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LEAST_ROUNDS, ROUNDS, FULL_ROUNDS = 4, 10, 20
 BUDGET_S = 210.0
+SMALL_BYTES = 500_000_000  # of weights
 JOBS = 16  # for a simulated reader; a local model takes one call at a time
 
 
@@ -62,7 +63,7 @@ def quickstart(*, model_name: str, full: bool, store: Path | None) -> None:
     with Store.open(store_path) as opened:
         rounds = asyncio.run(_run_rounds(opened, model_name, full=full))
         screens.show_needles(rounds.needles, rounds.done)
-        screens.show_placement(rounds.placements, rounds.done)
+        screens.show_placement(rounds.placements, rounds.done, model_words(model_name))
         screens.show_yours(
             kept={"every call": store_path, "your tokenizer": learned.path, "all the rest": data_directory()},
             results=[*rounds.needles, *rounds.placements],
@@ -75,14 +76,23 @@ def quickstart(*, model_name: str, full: bool, store: Path | None) -> None:
         )
 
 
+def model_words(model_name: str) -> str:
+    """The model inside a sentence: "a model this small" only where its weights are small."""
+    from probes.models.weights import weights_path
+
+    provider, _, rest = model_name.partition("/")
+    size = weights_path(rest).stat().st_size if provider == "local" else SMALL_BYTES
+    return "a model this small" if size < SMALL_BYTES else "this model"
+
+
 def _limits(model_name: str, rounds: "Rounds", *, full: bool) -> str:
     """What the run cannot tell, from what it was."""
-    texts, documents = (group[0].trial.cell["length_tokens"] for group in (rounds.needles, rounds.placements))
+    texts, transcripts = (group[0].trial.cell["length_tokens"] for group in (rounds.needles, rounds.placements))
     more = "" if full else " More rounds narrow the intervals: needlepoint quickstart --full."
     return (
-        f"anything about other models than {model_name}, about texts longer than {texts} and documents longer than "
-        f"{documents} tokens, or about other wordings; and with {rounds.done} texts and {rounds.done} documents only "
-        f"large effects show.{more}"
+        f"anything about other models than {model_name}, about texts longer than {texts} and transcripts longer than "
+        f"{transcripts} tokens, or about other wordings; and with {rounds.done} texts and {rounds.done} transcripts "
+        f"only large effects show.{more}"
     )
 
 
@@ -99,7 +109,7 @@ class Rounds:
 async def _run_rounds(store: "Store", model_name: str, *, full: bool) -> Rounds:
     """Run what is missing of the rounds, one after the other, and give the results of the whole ones."""
     from cli.experiment_runs import make_plan, show_progress, verdicts
-    from cli.progress import progress_bar
+    from cli.progress import progress_bar, say
     from probes.experiments.needle import NeedleOptions
     from probes.experiments.placement import PlacementOptions
     from probes.models import load_model
@@ -108,7 +118,7 @@ async def _run_rounds(store: "Store", model_name: str, *, full: bool) -> Rounds:
     limit = FULL_ROUNDS if full else ROUNDS
     plans = [
         make_plan(NeedleOptions(lengths=(500,), blocks=limit)),
-        make_plan(PlacementOptions(lengths=(300,), blocks=limit, max_tokens=48)),
+        make_plan(PlacementOptions(lengths=(300,), blocks=limit, max_tokens=48, framing="transcript")),
     ]
     model = load_model(model_name)
     runs = [store.begin_run(plan, [model]) for plan in plans]
@@ -123,7 +133,7 @@ async def _run_rounds(store: "Store", model_name: str, *, full: bool) -> Rounds:
                         note = f"round {done + 1} of at most {limit}"
                         show = partial(show_progress, advance, before=before, note=note)
                         block = range(done, done + 1)
-                        await run_plan(store, run, plan, [model], jobs=JOBS, blocks=block, on_progress=show)
+                        await run_plan(store, run, plan, [model], jobs=JOBS, blocks=block, on_progress=show, say=say)
                         before += len(plan.trials) // limit
                     done += 1
             finally:

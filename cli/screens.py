@@ -165,19 +165,24 @@ class Screens:
 
     # -------------------------------------------------------------------------------------------- 3 placement
 
-    def show_placement(self, results: Sequence[Result], rounds: int) -> None:
-        """The arms' margins against their controls, what could have been seen, and what the answers were like."""
+    def show_placement(self, results: Sequence[Result], rounds: int, model: str) -> None:
+        """The arms' margins against their controls, what could have been seen, and what the answers were like.
+
+        `model` names the model inside a sentence.
+        """
         self.heading(3, "Where should the instruction stand?")
         outcomes = placement_results.read_outcomes(results)
         arms = placement_results.arm_rows(outcomes, seed=SEED)
         contrasts = [
             row for row in placement_results.contrast_rows(outcomes, seed=SEED) if row["outcome"] == "margin_nats"
         ]
+        length = results[0].trial.cell["length_tokens"]
         self.say(
-            f"Ten facts stand in each of {rounds} documents of about {results[0].trial.cell['length_tokens']} tokens, "
-            "and the instruction to summarise stands before the document, after it, or at both ends. The margin says "
-            "how much likelier the model holds a fact's value than the other nine, after the same words in every arm. "
-            "It measures the availability of facts, not a summary."
+            f"Ten facts stand in each of {rounds} transcripts, conversations of two speakers of about {length} tokens, "
+            "and the instruction to summarise stands before the transcript, after it, or at both ends. The margin says "
+            "how much likelier the model holds a fact's value than the other nine, after the same words in every arm: "
+            "availability of facts, not a summary. The last column counts the written answers that begin as a turn of "
+            "the dialogue."
         )
         self.table(
             people_table(
@@ -190,14 +195,15 @@ class Screens:
                 [
                     ("instruction", lambda row: _ARM_WORDS[row["arm"]]),
                     ("margin (nats)", lambda row: signed(row, "margin_nats")),
-                    ("documents", lambda row: str(row["margin_blocks"])),
+                    ("transcripts", lambda row: str(row["margin_blocks"])),
+                    ("continued", _dialogues_continued),
                 ],
             )
         )
         for sentence in placement_results.contrast_sentences(contrasts):
             self.say(sentence)
         summaries = placement_results.instructed_summaries(outcomes)
-        self.say("\n" + placement_results.manner_sentence(summaries))
+        self.say("\n" + placement_results.manner_sentence(summaries, model))
         self._say_uncounted(summary.outcome for summary in summaries if summary.outcome != "truncated")
 
     def _say_uncounted(self, outcomes: Iterable[str]) -> None:
@@ -226,9 +232,9 @@ class Screens:
 _ARM_WORDS = {
     "none": "none",
     "padded-before": "none, neutral words before",
-    "before": "before the document",
+    "before": "before the transcript",
     "padded-after": "none, neutral words after",
-    "after": "after the document",
+    "after": "after the transcript",
     "bookend": "before and after",
 }
 _UNCOUNTED = {"truncated": "answers cut short", "error": "calls that failed"}
@@ -245,6 +251,10 @@ def from_home(path: Path) -> str:
 def _place_in_text(row: Mapping[str, Any]) -> str:
     names = {0.0: "the very beginning", 1.0: "the very end"}
     return names.get(row["depth"], f"{100 * row['depth']:.0f}% into it")
+
+
+def _dialogues_continued(row: Mapping[str, Any]) -> str:
+    return f"{row['continued']}/{row['coverage_blocks']}" if row["coverage_blocks"] else "-"
 
 
 def _quoted(tokens: Iterable[bytes]) -> str:

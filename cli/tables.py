@@ -149,6 +149,16 @@ def placement_arm_tables(command: str, setting: str, rows: Sequence[Row]) -> lis
     return tables
 
 
+def placement_dialogue_table(command: str, setting: str, rows: Sequence[Row], note: str) -> Table:
+    """How many answers to a transcript continue the dialogue, by arm."""
+    found = [row for row in rows if row["continued"] is not None]
+    columns = [
+        ("arm", lambda row: row["arm"]),
+        *_numbers(("continued", "continued the dialogue"), ("coverage_blocks", "of answers")),
+    ]
+    return people_table(command, f"Dialogues: {setting}", found, columns, notes=[note] if note else [])
+
+
 def placement_contrast_tables(
     command: str, setting: str, rows: Sequence[Row], sentences: Callable[[Sequence[Row]], Sequence[str]]
 ) -> list[Table]:

@@ -17,6 +17,7 @@ from probes.prose import Prose
 from tokenizer.errors import UsageError, UserError
 
 CountTokens = Callable[[str], int]
+SPEAKERS = ("Ana", "Ben")  # of made-up conversations; the made-up text names nobody so
 
 _ABBREVIATIONS = frozenset("mr mrs ms dr prof st mt jr sr rev capt sgt cf vs approx e.g i.e".split())
 _BEFORE_A_NUMBER = frozenset("no nos fig vol p pp ch sec".split())
@@ -33,7 +34,7 @@ _MARK = re.compile(
 
 @dataclass(frozen=True)
 class Haystack:
-    """A text and the character offsets at which a statement may stand: 0, then after each sentence.
+    """A text and the character offsets at which a statement may stand: where it begins, then after each sentence.
 
     Example: Haystack("It rained. We left.", sentence_ends=(0, 10, 19))
     """
@@ -70,6 +71,31 @@ def generated_haystack(seed: str, length_tokens: int, count_tokens: CountTokens)
     """
     text = _text_of_length(generate_sentences(seed), length_tokens, count_tokens)
     return Haystack(text, sentence_ends(text))
+
+
+def generated_transcript(seed: str, length_tokens: int, count_tokens: CountTokens) -> Haystack:
+    """A conversation of two speakers in whole sentences of made-up text, as near to `length_tokens` as may be.
+
+    Each turn is a line of its own, which begins with the speaker's name and holds one sentence or two; the names count
+    to the length. A statement stands inside a turn, never before the name.
+
+    Example: "Ana: It rained. We left.\nBen: The cat slept."
+    """
+    text = _text_of_length(_spoken_sentences(seed), length_tokens, count_tokens)
+    return Haystack(text, (len(f"{SPEAKERS[0]}: "), *sentence_ends(text)[1:]))
+
+
+def _spoken_sentences(seed: str) -> Iterator[str]:
+    """Made-up sentences without end, each with what parts it from the one before: a space, or a new turn's name."""
+    draws = Draws(f"{seed}/turns")
+    sentences = map(str.strip, generate_sentences(seed))
+    new_line = ""
+    for speaker in itertools.cycle(SPEAKERS):
+        gap = f"{new_line}{speaker}: "
+        for sentence in itertools.islice(sentences, 1 + draws.below(2)):
+            yield gap + sentence
+            gap = " "
+        new_line = "\n"
 
 
 def haystack_from_files(paths: Sequence[Path], seed: str, length_tokens: int, count_tokens: CountTokens) -> Haystack:

@@ -2,21 +2,20 @@
 
     run_plan -> dispatch_order -> Store.claim -> calls.call -> Store.finish | Store.fail
 
-The first Ctrl-C lets the calls in flight finish, the second cuts them off.
+The first Ctrl-C lets the calls in flight finish, the second cuts them off. A store that another program has locked is
+waited for, as long as it takes, but not after the second Ctrl-C.
 """
 
 import asyncio
 import heapq
-import signal
-import threading
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Container, Coroutine, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Container, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from types import FrameType
 
 from probes.dispatch import dispatch_order
+from probes.interrupts import interrupts
 from probes.models.base import (
     AccessDenied,
     Completion,
@@ -29,6 +28,7 @@ from probes.models.base import (
 from probes.models.calls import call, wait_before_next
 from probes.plan import Plan
 from probes.store import LEASE_S, Run, Store
+from probes.store_file import StoreLocked
 from probes.writer import Writer
 from tokenizer.errors import UsageError, UserError
 
@@ -36,6 +36,7 @@ RENEW_LEASE_S = LEASE_S / 6
 HELD_POLL_S = 0.2
 CUT_OFF_S = 1.5
 LONGEST_CHECKED = 3
+LOCKED = "waiting for another program that has the run store {} locked; answers are held until then"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +68,15 @@ class Summary:
 
 
 class Interrupted(UserError):
-    """Ctrl-C: what was answered is kept."""
+    """Ctrl-C: what was answered is kept, but for `unwritten` answers that another program's lock kept out."""
 
     exit_code = 130
 
-    def __init__(self, summary: Summary) -> None:
+    def __init__(self, summary: Summary, unwritten: int = 0) -> None:
         total = summary.done + summary.failed + summary.missing
+        locked_out = f"; answered but not kept, as another program has the store locked: {unwritten}"
         super().__init__(
-            f"interrupted: {summary.done} of {total} trials are answered and kept",
+            f"interrupted: {summary.done} of {total} trials are answered and kept{locked_out if unwritten else ''}",
             hint="run the same command again to go on from here",
         )
         self.summary = summary
@@ -89,6 +91,7 @@ async def run_plan(
     jobs: int = 4,
     blocks: Container[int] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    say: Callable[[str], None] | None = None,
     retry_errors: bool = False,
     timeout_s: float | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -96,15 +99,19 @@ async def run_plan(
     """Ask every model every trial of the plan that has no answer yet; `run` is what `store.begin_run` gave for both.
 
     `jobs` calls at a time for each model, fewer where a model takes fewer; models run side by side. `blocks` limits the
-    run to some blocks. `sleep` waits between the attempts of one trial.
+    run to some blocks. `say` gets a line for people when something is waited for. `sleep` waits between the attempts of
+    one trial.
 
     Raises ContextTooLong before anything is sent; AccessDenied and bugs after the calls in flight are finished;
     Interrupted. Trials that failed are counted, not raised. The models are left open, except after a second Ctrl-C.
     """
     if jobs < 1:
         raise UsageError(f"{jobs} calls at a time would never end", hint="give --jobs 1 or more")
-    work = _Work(store, run, plan, models, blocks=blocks, on_progress=on_progress, timeout_s=timeout_s, sleep=sleep)
-    with _interrupts(work.interrupt):
+    writer = Writer(store, lambda: say and say(LOCKED.format(store.path)))
+    work = _Work(
+        store, writer, run, plan, models, blocks=blocks, on_progress=on_progress, timeout_s=timeout_s, sleep=sleep
+    )
+    with interrupts(work.interrupt):
         try:
             work.fill_lanes(jobs, retry_errors)
             await work.see_through(work.check_lengths(lane) for lane in work.lanes)
@@ -115,7 +122,7 @@ async def run_plan(
     if work.error:
         raise work.error
     if work.interrupted:
-        raise Interrupted(summary)
+        raise Interrupted(summary, work.unwritten())
     return summary
 
 
@@ -135,6 +142,7 @@ class _Work:
     def __init__(
         self,
         store: Store,
+        writer: Writer,
         run: Run,
         plan: Plan,
         models: Sequence[Model],
@@ -144,9 +152,8 @@ class _Work:
         timeout_s: float | None,
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
-        self.store, self.run, self.plan, self.models = store, run, plan, models
+        self.store, self.writer, self.run, self.plan, self.models = store, writer, run, plan, models
         self.on_progress, self.timeout_s, self.sleep = on_progress, timeout_s, sleep
-        self.writer = Writer(store)
         self.lanes: list[_Lane] = []
         self.selected = [
             position
@@ -157,6 +164,7 @@ class _Work:
         self.positions_of = Counter(run.trial_ids[position] for position in self.selected)
         self.started = time.monotonic()
         self.done = self.reused = self.failed = self.in_flight = 0
+        self.answered: set[str] = set()  # trials whose answers are not known to be on the disk
         self.error: Exception | None = None
         self.interrupted = False
         self.stop = asyncio.Event()  # send nothing more
@@ -221,7 +229,7 @@ class _Work:
         positions = self.positions_of[trial_id]
         attempts = 0
         while not self.stop.is_set():
-            attempt_id = await self.writer.do(lambda: self.store.claim(self.run, trial_id))
+            attempt_id = await self.writer.do(lambda: self._claim(trial_id))
             if attempt_id is None:
                 if await self.writer.do(lambda: self.store.is_answered(trial_id)):
                     self._report(done=positions)
@@ -239,9 +247,13 @@ class _Work:
                     return
                 await self._pause(self.sleep(wait))
             else:
-                await self._keep_answer(attempt_id, completion)
+                await self._keep_answer(trial_id, attempt_id, completion)
                 self._report(done=positions)
                 return
+
+    def _claim(self, trial_id: str) -> int | None:
+        """What waited for a locked store must not send a call after Ctrl-C."""
+        return None if self.stop.is_set() else self.store.claim(self.run, trial_id)
 
     async def _call(self, model: Model, position: int) -> Completion:
         self._report(in_flight=1)
@@ -250,8 +262,10 @@ class _Work:
         finally:
             self.in_flight -= 1
 
-    async def _keep_answer(self, attempt_id: int, completion: Completion) -> None:
+    async def _keep_answer(self, trial_id: str, attempt_id: int, completion: Completion) -> None:
+        self.answered.add(trial_id)
         await self.writer.do(lambda: self.store.finish(attempt_id, completion))
+        self.answered.discard(trial_id)
 
     async def _keep_failure(self, attempt_id: int, error: Exception) -> None:
         await self.writer.do(lambda: self.store.fail(attempt_id, error))
@@ -280,6 +294,7 @@ class _Work:
         self.stop.set()
         if times > 1:
             self.cut.set()
+            self.writer.give_up()
         self._report()
 
     def _stop_for(self, error: Exception) -> None:
@@ -290,6 +305,8 @@ class _Work:
         """Whatever fails on our own side (a full disk, a bug) stops the run, after what is in flight."""
         try:
             await step
+        except StoreLocked:  # after a second Ctrl-C; the summary says what that cost
+            self.stop.set()
         except Exception as err:  # noqa: BLE001 - raised again at the end of run_plan
             self._stop_for(err)
 
@@ -308,6 +325,7 @@ class _Work:
 
     async def _cut_off(self, running: Sequence[asyncio.Task[None]]) -> None:
         """Cancel the calls and close the models at once: closing also ends what hangs outside Python."""
+        self.writer.give_up()
         for task in running:
             task.cancel()
         closing = [asyncio.create_task(_close(model)) for model in self.models]
@@ -318,9 +336,14 @@ class _Work:
         self.lease.cancel()
         await asyncio.wait([self.lease])
         try:
-            await self.writer.do(lambda: self.store.abandon_all(self.run))
+            with suppress(StoreLocked):  # the next process will see that we are gone
+                await self.writer.do(lambda: self.store.abandon_all(self.run))
         finally:
             self.writer.close()
+
+    def unwritten(self) -> int:
+        """How many answers were received and are not in the store."""
+        return sum(not self.store.is_answered(trial_id) for trial_id in self.answered)
 
     def summary(self) -> Summary:
         """The standing of the positions asked for, as the store has it."""
@@ -360,30 +383,3 @@ def _characters(request: Request) -> int:
 async def _close(model: Model) -> None:
     with suppress(Exception):  # it is being given up; how it fails no longer matters
         await model.aclose()
-
-
-@contextmanager
-def _interrupts(on_interrupt: Callable[[int], None]) -> Iterator[None]:
-    """Count Ctrl-C for `on_interrupt` (1, then 2) in the event loop; the third is Python's own again.
-
-    A plain handler and not the event loop's: it is the same on every system. In another thread than the main one, or
-    where Ctrl-C is ignored (a job in the background), nothing is changed.
-    """
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    times = 0
-
-    def handle(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal times
-        times += 1
-        if times > 2:
-            raise KeyboardInterrupt
-        loop.call_soon_threadsafe(on_interrupt, times)
-
-    previous = signal.signal(signal.SIGINT, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler if previous is None else previous)

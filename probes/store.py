@@ -34,7 +34,7 @@ from probes.models.base import (
 )
 from probes.plan import Plan, PlannedTrial, Result
 from probes.redaction import redacted
-from probes.store_file import connect, translated
+from probes.store_file import PatientConnection, WaitLonger, connect, translated
 from tokenizer.errors import UserError
 
 LEASE_S = 60.0
@@ -95,7 +95,7 @@ class Store:
     Several processes, and several stores in one, may have the same file open; one Store has one writer.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: PatientConnection) -> None:
         self.path = path
         self._connection = connection
         self._depth = 0
@@ -124,9 +124,13 @@ class Store:
         self.close()
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing. Inside another transaction it is a savepoint: only its own writes are undone on an error."""
-        with translated(self.path):
+    def transaction(self, *, wait_longer: WaitLonger | None = None) -> Iterator[None]:
+        """All or nothing. Inside another transaction it is a savepoint: only its own writes are undone on an error.
+
+        `wait_longer` decides in place of `busy_timeout_s` how long another program's lock is waited for.
+        StoreLocked: that was too long, and nothing is written.
+        """
+        with translated(self.path), self._connection.waiting(wait_longer):
             begin, keep, undo = (
                 ("savepoint inner_step", "release inner_step", "rollback to inner_step")
                 if self._depth

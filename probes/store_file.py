@@ -5,14 +5,20 @@ Plain tables with plain names, for people will open the file with other tools to
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tokenizer.errors import UserError
 
 VERSION = 1
 APPLICATION_ID = 0x6E64_6C70  # "ndlp": says whose file this is
+LOCK_TRY_S = 0.1  # SQLite waits this long at a time, and hears nobody meanwhile
+LOCK_PAUSE_S = 0.01  # where it does not wait by itself
+
+WaitLonger = Callable[[float], bool]
+"""Asked again and again while another program has the file locked, with the seconds so far: False gives up."""
 
 SCHEMA = (
     """create table blobs (                  -- every long text once, by its content
@@ -93,7 +99,38 @@ SCHEMA = (
 )
 
 
-def connect(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
+class StoreLocked(UserError):
+    """Another program has the store locked, and was waited for long enough."""
+
+
+class PatientConnection(sqlite3.Connection):
+    """A connection that waits for other programs in small steps: Ctrl-C is heard, and `wait_longer` decides."""
+
+    wait_longer: WaitLonger
+
+    def execute(self, statement: str, values: Any = (), /) -> sqlite3.Cursor:
+        """As SQLite's own; no statement has done anything as long as the file is locked."""
+        started = time.monotonic()
+        while True:
+            try:
+                return super().execute(statement, values)
+            except sqlite3.OperationalError as err:
+                if _first_word(err) != "BUSY" or not self.wait_longer(time.monotonic() - started):
+                    raise
+            time.sleep(LOCK_PAUSE_S)
+
+    @contextmanager
+    def waiting(self, wait_longer: WaitLonger | None) -> Iterator[None]:
+        """Let another one decide meanwhile, if there is one."""
+        usual = self.wait_longer
+        self.wait_longer = wait_longer or usual
+        try:
+            yield
+        finally:
+            self.wait_longer = usual
+
+
+def connect(path: Path, busy_timeout_s: float) -> PatientConnection:
     """Open or create the store at `path`; a file that is not ours is left as it is and refused with a UserError."""
     if sqlite3.sqlite_version_info < (3, 37):
         raise UserError(
@@ -106,22 +143,26 @@ def connect(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
             hint="make the directory, or name another file with --store FILE",
         )
     with translated(path):
-        # A commit may be made in a helper thread (probes/writer.py) while its own thread waits for it.
-        connection = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
+        # A run writes in a helper thread (probes/writer.py) while its own thread leaves the connection alone.
+        connection = sqlite3.connect(
+            path, timeout=LOCK_TRY_S, isolation_level=None, check_same_thread=False, factory=PatientConnection
+        )
+        connection.wait_longer = lambda waited_s: waited_s < busy_timeout_s
         try:
-            _prepare(connection, path, busy_timeout_s)
+            _prepare(connection, path)
         except BaseException:
             connection.close()
             raise
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, busy_timeout_s: float) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     """Check whose file it is before anything in it is touched, then set it up."""
     _check_is_ours(connection, path)
     connection.row_factory = sqlite3.Row
     connection.execute("pragma foreign_keys = on")
-    _use_write_ahead_log(connection, busy_timeout_s)
+    # Readers and a writer side by side. A file system that cannot do it keeps its own mode, slower and as safe.
+    connection.execute("pragma journal_mode = wal")
     connection.execute("pragma synchronous = full")
     connection.execute("begin immediate")  # also finds out now, not after the first call, that nothing can be written
     if connection.execute("pragma user_version").fetchone()[0] == 0:
@@ -151,20 +192,6 @@ def _check_is_ours(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def _use_write_ahead_log(connection: sqlite3.Connection, busy_timeout_s: float) -> None:
-    """Readers and a writer side by side. SQLite does not wait for others when it changes the mode, so we do."""
-    deadline = time.monotonic() + busy_timeout_s
-    while connection.execute("pragma journal_mode").fetchone()[0] != "wal":
-        try:
-            connection.execute("pragma journal_mode = wal")
-        except sqlite3.OperationalError as err:
-            if err.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-        else:
-            return  # a file system that cannot do it keeps its own mode, which is slower and as safe
-
-
 _LOCKED = ("is locked by another program", "close what has it open (a database browser?) and run the command again")
 _COMPLAINTS = {
     # SQLite's name, up to its first word: (what it means, what to do)
@@ -186,8 +213,14 @@ def translated(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.OperationalError, sqlite3.DatabaseError) as err:
-        name = getattr(err, "sqlite_errorname", "SQLITE_").removeprefix("SQLITE_").partition("_")[0]
+        name = _first_word(err)
         if name not in _COMPLAINTS:
             raise
         meaning, hint = _COMPLAINTS[name]
-        raise UserError(f"the run store {path} {meaning}", hint=hint) from err
+        kind = StoreLocked if _COMPLAINTS[name] is _LOCKED else UserError
+        raise kind(f"the run store {path} {meaning}", hint=hint) from err
+
+
+def _first_word(error: sqlite3.Error) -> str:
+    """Of SQLite's name for it. Example: "BUSY" for SQLITE_BUSY and SQLITE_BUSY_SNAPSHOT."""
+    return getattr(error, "sqlite_errorname", "SQLITE_").removeprefix("SQLITE_").partition("_")[0]

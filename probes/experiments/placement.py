@@ -1,42 +1,67 @@
 """Instruction placement: the same instruction before a document, after it, or at both ends, each with its control.
 
-Ten facts stand in every document, one in each tenth of it. Generated answers tell which facts a summary keeps. For
-models that give log-probabilities, the margin of each fact tells how available it is: the same stem is put in the
-model's mouth in every arm, and the right value is compared with the values of the other facts.
+The document is prose, or the transcript of a conversation. Ten facts stand in it, one in each tenth. Generated answers
+tell which facts a summary keeps. For models that give log-probabilities, the margin of each fact tells how available it
+is: the same stem is put in the model's mouth in every arm, and the right value is compared with those of the others.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from probes.experiments.common import Ruler, check_distinct, check_lengths, ensure_absent, listed
-from probes.haystack import generated_haystack, place
+from probes.haystack import SPEAKERS, generated_haystack, generated_transcript, place
 from probes.models.base import Message, Request
 from probes.plan import Plan, PlannedTrial
 from probes.statements import Statement, draw_statements
 
 FACTS = 10
 THING = "quota"
-INSTRUCTION = (
-    "Summarise the document that stands inside the document tags in at most five sentences, "
-    "and keep every quota with the name it is for."
-)
-# As many characters as the instruction, and nothing in them: it asks for nothing and tells nothing of the document.
-PADDING = (
-    "This page was set in plain type, printed on plain paper and kept on a shelf with other pages, "
-    "and nobody had much to say about them."
-)
+
+Framing = Literal["document", "transcript"]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What is said around a text: the tag it stands in, the instruction, and the control's padding.
+
+    The padding has as many characters as the instruction, and nothing in them: it asks for nothing and tells nothing
+    of the text.
+    """
+
+    tag: str
+    instruction: str
+    padding: str
+
+
+FRAMES: dict[Framing, Frame] = {
+    "document": Frame(
+        tag="document",
+        instruction="Summarise the document that stands inside the document tags in at most five sentences, "
+        "and keep every quota with the name it is for.",
+        padding="This page was set in plain type, printed on plain paper and kept on a shelf with other pages, "
+        "and nobody had much to say about them.",
+    ),
+    "transcript": Frame(
+        tag="transcript",
+        instruction="Summarise the conversation that stands inside the transcript tags in at most five sentences, "
+        "and keep every quota with the name it is for.",
+        padding="This page was set in plain type, printed on plain paper and kept on a small shelf with other pages, "
+        "and nobody had much to say about them.",
+    ),
+}
 
 Arm = Literal["none", "padded-before", "before", "padded-after", "after", "bookend"]
 ARMS: tuple[Arm, ...] = ("none", "padded-before", "before", "padded-after", "after", "bookend")
 INSTRUCTED: tuple[Arm, ...] = ("before", "after", "bookend")
 # The declared contrasts, in words.
 CONTRASTS: dict[tuple[Arm, Arm], str] = {
-    ("before", "padded-before"): "The instruction before the document, against neutral words there",
-    ("after", "padded-after"): "The instruction after the document, against neutral words there",
-    ("bookend", "none"): "The instruction at both ends, against the bare document",
-    ("after", "before"): "The instruction after the document, against before it",
+    ("before", "padded-before"): "The instruction before the text, against neutral words there",
+    ("after", "padded-after"): "The instruction after the text, against neutral words there",
+    ("bookend", "none"): "The instruction at both ends, against the bare text",
+    ("after", "before"): "The instruction after the text, against before it",
 }
 Measure = Literal["coverage", "margin"]
 
@@ -46,6 +71,7 @@ class PlacementOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    framing: Framing = "document"
     place: tuple[Arm, ...] = Field(default=ARMS, min_length=1)
     measure: tuple[Measure, ...] = Field(default=("coverage", "margin"), min_length=1)
     lengths: tuple[int, ...] = Field(default=(400,), min_length=1)
@@ -103,13 +129,14 @@ def plan_placement(options: PlacementOptions, ruler: Ruler) -> Plan:
 def _block_trials(options: PlacementOptions, ruler: Ruler, length: int, block: int) -> Iterator[PlannedTrial]:
     drawn = draw_statements(THING, FACTS, digits=2, seed=f"placement/{options.seed}/{block // FACTS}")
     facts = [drawn[number] for number in williams_row(block % FACTS)]
-    haystack = generated_haystack(f"document/{options.seed}/{block}", length, ruler.count)
+    generated = generated_transcript if options.framing == "transcript" else generated_haystack
+    haystack = generated(f"document/{options.seed}/{block}", length, ruler.count)
     ensure_absent(haystack.text, facts)
     tokens = ruler.count(haystack.text)
     depths = [(decile + 0.5) / FACTS for decile in range(FACTS)]
     document = place(haystack, [fact.text for fact in facts], depths)
     for arm in options.place:
-        prompt = arrange(arm, document.text)
+        prompt = arrange(arm, document.text, FRAMES[options.framing])
         cell: dict[str, Any] = {
             "block": block,
             "length_tokens": length,
@@ -118,6 +145,8 @@ def _block_trials(options: PlacementOptions, ruler: Ruler, length: int, block: i
             "names": [fact.name for fact in facts],
             "values": [fact.value for fact in facts],
         }
+        if options.framing == "transcript":
+            cell["speakers"] = list(SPEAKERS)
         if "coverage" in options.measure:
             request = Request((Message("user", prompt),), max_tokens=options.max_tokens)
             yield PlannedTrial(block, request, cell | {"measure": "coverage"})
@@ -133,9 +162,9 @@ def _margin_trials(block: int, prompt: str, facts: Sequence[Statement], cell: di
             yield PlannedTrial(block, request, cell | {"measure": "margin", "asked": asked, "offered": offered})
 
 
-def arrange(arm: Arm, document: str) -> str:
-    """The prompt of one arm: the document in tags, and the instruction or as many neutral characters around it."""
-    parts = [f"<document>\n{document}\n</document>"]
-    before = {"before": INSTRUCTION, "bookend": INSTRUCTION, "padded-before": PADDING}.get(arm)
-    after = {"after": INSTRUCTION, "bookend": INSTRUCTION, "padded-after": PADDING}.get(arm)
-    return "\n\n".join([*filter(None, [before]), *parts, *filter(None, [after])])
+def arrange(arm: Arm, text: str, frame: Frame) -> str:
+    """The prompt of one arm: the text in tags, and the instruction or as many neutral characters around it."""
+    before = {"before": frame.instruction, "bookend": frame.instruction, "padded-before": frame.padding}.get(arm)
+    after = {"after": frame.instruction, "bookend": frame.instruction, "padded-after": frame.padding}.get(arm)
+    tagged = f"<{frame.tag}>\n{text}\n</{frame.tag}>"
+    return "\n\n".join(filter(None, [before, tagged, after]))

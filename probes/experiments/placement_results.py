@@ -3,10 +3,12 @@
 Coverage: a fact counts as covered when its value and its name stand in one sentence of the answer; a value in a
 sentence with only another fact's name is mis-bound. Margin: the log-probability of the right value less the logarithm
 of the mean probability of the other planted values, after the same stem, in nats. Both are averaged inside a block,
-and blocks are what is compared.
+and blocks are what is compared. Where the text is a transcript, an answer that begins as a turn of it, with a speaker's
+name and a colon, is counted as a dialogue continued; what follows the name is not judged.
 """
 
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -30,7 +32,7 @@ from probes.stats import (
 )
 from probes.store import Score as Verdict
 
-SCORER = "coverage@1"
+SCORER = "coverage@2"
 Row = dict[str, Any]
 Setting = tuple[str, int]  # model, length in ruler tokens
 SUMMARY_RATE = 0.3  # with fewer of the facts kept, answers are no summaries of them
@@ -43,7 +45,7 @@ class Summary:
 
     `covered` and `misbound` are numbers of facts, first tenth of the document to last. `copied` is the share of the
     answer's eight-word runs that stand in the document word for word, `repeated` the share that stood earlier in the
-    answer itself.
+    answer itself. `continued`: the answer begins as a turn of the dialogue; None where the text is none.
     """
 
     outcome: Outcome
@@ -51,6 +53,7 @@ class Summary:
     misbound: tuple[int, ...] = ()
     copied: float = 0.0
     repeated: float = 0.0
+    continued: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,10 @@ def read_outcomes(results: Iterable[Result]) -> Outcomes:
 
 
 def read_summary(completion: Completion | None, trial: PlannedTrial) -> Summary:
-    """Score one answer: which facts it keeps with their names, which it gives to another, how much of it is copied."""
+    """Score one answer: which facts it keeps with their names, which it gives to another, and what it is like.
+
+    An answer that continues a dialogue is no refusal, whatever its speakers decline.
+    """
     cell = trial.cell
     if completion is None:
         return Summary("error")
@@ -122,7 +128,9 @@ def read_summary(completion: Completion | None, trial: PlannedTrial) -> Summary:
             covered.append(fact)
         elif any(mentions(sentence, other) for sentence in holding for other in cell["names"]):
             misbound.append(fact)
-    if completion.stop_reason == "refusal" or (not covered and not misbound and abstains(text)):
+    continued = continues(text, cell["speakers"]) if "speakers" in cell else None
+    declines = not covered and not misbound and not continued and abstains(text)
+    if completion.stop_reason == "refusal" or declines:
         outcome: Outcome = "refusal"
     elif completion.stop_reason in ("max_tokens", "context_full"):
         outcome = "truncated"
@@ -132,7 +140,16 @@ def read_summary(completion: Completion | None, trial: PlannedTrial) -> Summary:
     runs, known = _runs(text), set(_runs(prompt))
     copied = sum(run in known for run in runs) / len(runs) if runs else 0.0
     repeated = 1 - len(set(runs)) / len(runs) if runs else 0.0
-    return Summary(outcome, tuple(covered), tuple(misbound), copied, repeated)
+    return Summary(outcome, tuple(covered), tuple(misbound), copied, repeated, continued)
+
+
+def continues(text: str, speakers: Sequence[str]) -> bool:
+    """Whether an answer begins with a speaker's name and a colon, as a turn of the dialogue does; marks do not count.
+
+    Example: continues("**Ben:** It rained.", ["Ana", "Ben"]) -> True; continues("Ana and Ben: a summary", ...) -> False
+    """
+    names = "|".join(map(re.escape, speakers))
+    return re.match(rf"[\W_]*(?:{names})[*_\s]*:", text) is not None
 
 
 def _runs(text: str) -> list[tuple[str, ...]]:
@@ -183,6 +200,7 @@ def arm_rows(outcomes: Outcomes, *, seed: int) -> list[Row]:
             if not margins and not summaries:
                 continue
             counts = Counter(each.outcome for each in summaries)
+            continued = [each.continued for each in read if each.continued is not None]
             rows.append(
                 {
                     "model": model,
@@ -200,6 +218,7 @@ def arm_rows(outcomes: Outcomes, *, seed: int) -> list[Row]:
                     "misbound_rate": _mean([len(each.misbound) / FACTS for each in read]),
                     "copied_rate": _mean([each.copied for each in read]),
                     "repeated_rate": _mean([each.repeated for each in read]),
+                    "continued": sum(continued) if continued else None,
                     **{name: counts[name] for name in ("refusal", "truncated", "error")},
                 }
             )
@@ -262,22 +281,49 @@ def instructed_summaries(outcomes: Outcomes) -> list[Summary]:
     ]
 
 
-def manner_sentence(summaries: Sequence[Summary]) -> str:
-    """Whether answers to the instruction are summaries at all, in words chosen by the figures."""
+def manner_sentence(summaries: Sequence[Summary], model: str = "this model") -> str:
+    """Whether answers to the instruction are summaries at all, in words chosen by the figures.
+
+    `model` names the model inside a sentence, e.g. "a model this small".
+    """
     read = [each for each in summaries if each.outcome not in ("error", "refusal")]
-    copied = sum(each.copied >= 0.5 for each in read)
-    repeated = sum(each.repeated >= 0.5 > each.copied for each in read)
+    continued = [each for each in read if each.continued]
+    others = [each for each in read if not each.continued]
+    copied = _copies(others)
+    repeated = sum(each.repeated >= 0.5 > each.copied for each in others)
     kept, facts = sum(len(each.covered) for each in read), FACTS * len(read)
-    sentence = (
-        f"Of {len(read)} answers to the instruction, {copied} mostly copy the document word for word, {repeated} "
-        f"mostly repeat themselves, and {len(read) - copied - repeated} are in words of their own. Together they keep "
-        f"{kept} of {facts} facts with their names."
-    )
-    if copied + repeated > len(read) / 2:
-        sentence += " So this model goes on with the text instead of summarising it."
+    sentences = [_dialogue_sentence(continued, len(read))] if any(each.continued is not None for each in read) else []
+    if others or not read:
+        which = f"the other {len(others)}" if continued else f"{len(others)} answers to the instruction"
+        sentences.append(
+            f"Of {which}, {copied} mostly copy the text word for word, {repeated} mostly repeat themselves, and "
+            f"{len(others) - copied - repeated} are in words of their own."
+        )
+    sentences.append(f"Together they keep {kept} of {facts} facts with their names.")
+    if len(continued) > len(read) / 2:
+        reciting = ", mostly by reciting it" if _copies(continued) > len(continued) / 2 else ""
+        sentences.append(f"So {model} continues a dialogue instead of summarising it{reciting}.")
+    elif copied + repeated + len(continued) > len(read) / 2:
+        sentences.append(f"So {model} goes on with the text instead of summarising it.")
     elif kept < SUMMARY_RATE * facts:
-        sentence += " So they are no summaries that could be compared."
-    return sentence
+        sentences.append("So they are no summaries that could be compared.")
+    return " ".join(sentences)
+
+
+def _dialogue_sentence(continued: Sequence[Summary], answers: int) -> str:
+    """In how many answers the model went on with the dialogue, and what these are like."""
+    if not continued:
+        return f"In none of {answers} answers to the instruction did the model go on with the dialogue."
+    count = f"all {answers}" if len(continued) == answers else f"{len(continued)} of {answers}"
+    return (
+        f"In {count} answers to the instruction the model went on with the dialogue, a speaker's name first, instead "
+        f"of summarising it; {_copies(continued)} of these mostly copy the text word for word."
+    )
+
+
+def _copies(summaries: Sequence[Summary]) -> int:
+    """How many answers mostly copy the text."""
+    return sum(each.copied >= 0.5 for each in summaries)
 
 
 def contrast_sentences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -292,12 +338,13 @@ def contrast_sentences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         figures = difference_words(interval, row["p_holm"], row["blocks"], scale=scale, unit=unit, digits=digits)
         what = "margin" if row["outcome"] == "margin_nats" else "coverage"
         pair = CONTRASTS[row["arm"], row["control"]]
+        if row["detectable"]:
+            figures += f", which can show {scale * row['detectable']:.{digits}f} or more"
         if row["p_holm"] < 1 - LEVEL and row["low"] * row["high"] > 0:
             more = "more" if row["difference"] > 0 else "less"
             sentences.append(f"{pair}: {more} {what} ({figures}).")
         else:
-            shown = f"; {scale * row['detectable']:.{digits}f} could have been seen" if row["detectable"] else ""
-            sentences.append(f"{pair}: no clear difference in {what} ({figures}{shown}).")
+            sentences.append(f"{pair}: no clear difference in {what} ({figures}).")
     tests = len(rows)
     if rows and (most := max(row["blocks"] for row in rows)) < fewest_blocks(tests):
         sentences.append(too_few_words(most, tests))

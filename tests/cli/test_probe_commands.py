@@ -47,6 +47,38 @@ def test_a_placement_run_gives_its_tables_as_json() -> None:
     assert len([row for row in found if row["table"] == "decile"]) == 20
 
 
+def test_a_transcript_can_be_asked_for_by_option_and_in_a_file(tmp_path: Path) -> None:
+    command = ["probe", "placement", "-m", "sim/perfect", "-n", "1", "--lengths", "120", "--measure", "coverage"]
+    documents = rows(run(*command, "--json"))
+    transcripts = rows(run(*command, "--framing", "transcript", "--json"))
+    assert [{row["continued"] for row in each if row["table"] == "arm"} for each in (documents, transcripts)] == [
+        {None},
+        {0},
+    ]
+    path = tmp_path / "study.toml"
+    path.write_text(
+        '[[experiment]]\nprobe = "placement"\nframing = "transcript"\n'
+        'blocks = 1\nlengths = 120\nmeasure = "coverage"\n',
+        encoding="utf-8",
+    )
+    assert "6 of them kept from before" in run("probe", "run", str(path), "-m", "sim/perfect").stderr
+    path.write_text('[[experiment]]\nprobe = "placement"\nframing = "letter"\n', encoding="utf-8")
+    refused = run("probe", "run", str(path), "-m", "sim/perfect")
+    assert refused.exit_code == 2
+    assert "framing" in refused.stderr
+
+
+def test_a_terminal_is_told_by_arm_how_many_answers_continue_the_dialogue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.tables.on_terminal", lambda: True)
+    monkeypatch.setattr("cli.output.on_terminal", lambda: True)
+    monkeypatch.setattr("probes.models.sim.SimulatedModel._list", lambda *_: "Ana: It rained.")
+    command = ["probe", "placement", "-m", "sim/perfect", "-n", "2", "--lengths", "120", "--measure", "coverage"]
+    shown = run(*command, "--framing", "transcript").stdout
+    assert re.search(r"^bookend +2 +2 *$", shown, re.MULTILINE)
+    assert "In all 6 answers to the instruction the model went on with the dialogue" in " ".join(shown.split())
+    assert "dialogue" not in run(*command).stdout
+
+
 def test_several_models_and_lengths_stand_side_by_side() -> None:
     command = ["probe", "needle", "-m", "sim/perfect", "-m", "sim/guesser", "--lengths", "120,160", "-n", "1", "--csv"]
     result = run(*command)
@@ -147,6 +179,7 @@ def test_needles_can_be_hidden_in_a_text_of_ones_own(tmp_path: Path) -> None:
         (["needle", "-m", "sim/perfect", "--ruler", "cl200k"], 1, "cl200k", "cl100k"),
         (["needle", "-m", "sim/perfect", "--haystack", "missing.txt"], 1, "missing.txt", ""),
         (["placement", "-m", "sim/perfect", "--place", "beside"], 2, "beside", "--help"),
+        (["placement", "-m", "sim/perfect", "--framing", "letter"], 2, "letter", "--help"),
         (["placement", "-m", "sim/perfect", "-d", "nowhere/at/all.db"], 1, "nowhere", ""),
         (["run", "missing.toml"], 1, "missing.toml", ""),
     ],

@@ -1,19 +1,24 @@
-"""`kill -9` in the middle of `probe needle`, again and again: the table comes out as if nothing had happened."""
+"""`probe needle` killed again and again, or stopped while its store is locked: nothing is lost that can be kept."""
 
 import json
+import os
+import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLS, JOBS, BLOCKS = 20, 4, 40
 
 
-def command(store: Path, latency_ms: int) -> list[str]:
+def command(store: Path, latency_ms: int, blocks: int = BLOCKS) -> list[str]:
     model = f"sim/u-shape?latency_ms={latency_ms}"
-    options = ["-n", str(BLOCKS), "-j", str(JOBS), "--lengths", "100", "-d", str(store), "--json"]
+    options = ["-n", str(blocks), "-j", str(JOBS), "--lengths", "100", "-d", str(store), "--json"]
     return [sys.executable, "-m", "cli", "probe", "needle", "-m", model, *options]
 
 
@@ -70,3 +75,34 @@ def test_twenty_kills_change_nothing_in_the_table(tmp_path: Path) -> None:
     with sqlite3.connect(store) as connection:
         assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
     connection.close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are another matter here")
+def test_two_interrupts_end_it_within_two_seconds_while_another_program_has_the_store_locked(tmp_path: Path) -> None:
+    store, latency_ms = tmp_path / "runs.db", 700
+    run = command(store, latency_ms, blocks=2)
+    process = subprocess.Popen(run, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 30
+    while count(store, "status = 'started'") < JOBS:
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.005)
+    with closing(sqlite3.connect(store, isolation_level=None)) as other:
+        other.execute("begin immediate")
+        process.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(latency_ms / 1000 + 0.3)  # the answers are there by now, and wait for the lock
+        interrupted = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=30)
+        assert time.monotonic() - interrupted < 2
+    assert (process.returncode, output) == (130, "")
+    error, hint = errors.splitlines()[-2:]
+    assert error == (
+        "error: interrupted: 0 of 12 trials are answered and kept; "
+        f"answered but not kept, as another program has the store locked: {JOBS}"
+    )
+    assert hint == "hint: run the same command again to go on from here"
+
+    subprocess.run(run, cwd=ROOT, capture_output=True, check=True)
+    assert [count(store, f"status = '{status}'") for status in ("lost", "ok", "started")] == [JOBS, 12, 0]

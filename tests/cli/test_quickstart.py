@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from cli import quickstart
 from cli.main import needlepoint
+from probes.models.sim import SimulatedModel
 from probes.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,6 +73,28 @@ def test_a_reader_with_a_bias_is_described_as_what_it_is(tmp_path: Path) -> None
     text = " ".join(screens("sim/u-shape?edge=1&middle=0", tmp_path / "runs.db").split())
     assert "the two ends were given 100 points more often than the three in the middle" in text
     assert "the ends are still 100 points more" in text
+
+
+def test_whether_a_dialogue_is_continued_is_told_by_the_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = " ".join(screens("sim/perfect", tmp_path / "reader.db").split())
+    assert "availability of facts, not a summary" in text
+    assert f"In none of {3 * ROUNDS} answers to the instruction did the model go on with the dialogue." in text
+    assert "continues a dialogue" not in text
+    monkeypatch.setattr(SimulatedModel, "_list", lambda *_: "Ben: It rained.")  # as a small model answers
+    text = " ".join(screens("sim/perfect", tmp_path / "talker.db").split())
+    assert f"In all {3 * ROUNDS} answers to the instruction the model went on with the dialogue" in text
+    assert "So this model continues a dialogue instead of summarising it." in text
+
+
+@pytest.mark.parametrize(("size", "words"), [(98_000_000, "a model this small"), (8_000_000_000, "this model")])
+def test_a_model_is_called_small_by_the_size_of_its_weights(size: int, words: str, tmp_path: Path) -> None:
+    weights = tmp_path / "some.gguf"
+    with weights.open("wb") as file:
+        file.write(b"GGUF")
+        file.truncate(size)  # a file of holes
+    assert quickstart.model_words(f"local/{weights}") == words
 
 
 def test_it_goes_on_for_three_and_a_half_minutes_of_the_models_time_but_at_least_four_rounds(

@@ -9,8 +9,8 @@ from probes.experiments.common import Ruler
 from probes.experiments.placement import (
     ARMS,
     FACTS,
-    INSTRUCTION,
-    PADDING,
+    FRAMES,
+    Framing,
     PlacementOptions,
     arrange,
     plan_placement,
@@ -18,6 +18,7 @@ from probes.experiments.placement import (
 )
 from probes.experiments.placement_results import (
     arm_rows,
+    continues,
     contrast_rows,
     contrast_sentences,
     decile_rows,
@@ -26,6 +27,7 @@ from probes.experiments.placement_results import (
     margin,
     read_outcomes,
     read_summary,
+    verdicts,
 )
 from probes.models.base import Completion
 from probes.models.sim import simulated_model
@@ -50,8 +52,9 @@ def test_the_square_is_latin_and_balances_neighbours() -> None:
     assert len(set(neighbours)) == len(neighbours) == FACTS * (FACTS - 1)
 
 
-def test_over_ten_blocks_every_fact_stands_once_in_every_tenth() -> None:
-    trials = plan(blocks=10, measure=("coverage",), place=("none",)).trials
+@pytest.mark.parametrize("framing", FRAMES)
+def test_over_ten_blocks_every_fact_stands_once_in_every_tenth(framing: Framing) -> None:
+    trials = plan(blocks=10, measure=("coverage",), place=("none",), framing=framing).trials
     stands = {(name, tenth) for trial in trials for tenth, name in enumerate(trial.cell["names"])}
     assert len(stands) == FACTS * FACTS
     for trial in trials:
@@ -66,19 +69,38 @@ def facts(trial: object) -> tuple[list[str], list[str]]:
     return trial.cell["names"], trial.cell["values"]  # type: ignore[attr-defined]
 
 
-def test_arms_share_the_document_and_controls_have_as_many_characters() -> None:
-    assert len(PADDING) == len(INSTRUCTION)
-    prompts = {arm: arrange(arm, "The text.") for arm in ARMS}
-    assert all(prompt.count("<document>\nThe text.\n</document>") == 1 for prompt in prompts.values())
+@pytest.mark.parametrize("framing", FRAMES)
+def test_arms_share_the_text_and_controls_have_as_many_characters(framing: Framing) -> None:
+    frame = FRAMES[framing]
+    assert len(frame.padding) == len(frame.instruction)
+    prompts = {arm: arrange(arm, "The text.", frame) for arm in ARMS}
+    assert all(prompt.count(f"<{framing}>\nThe text.\n</{framing}>") == 1 for prompt in prompts.values())
     assert len(prompts["before"]) == len(prompts["padded-before"])
     assert len(prompts["after"]) == len(prompts["padded-after"])
-    assert [prompts[arm].count(INSTRUCTION) for arm in ARMS] == [0, 0, 1, 0, 1, 2]
-    assert prompts["before"].startswith(INSTRUCTION)
-    assert prompts["after"].endswith(INSTRUCTION)
+    assert [prompts[arm].count(frame.instruction) for arm in ARMS] == [0, 0, 1, 0, 1, 2]
+    assert prompts["before"].startswith(frame.instruction)
+    assert prompts["after"].endswith(frame.instruction)
 
 
-def test_the_instruction_is_free_of_pointing_words() -> None:
-    assert not {"above", "below", "following", "preceding", "this", "here"} & set(INSTRUCTION.lower().split())
+@pytest.mark.parametrize("framing", FRAMES)
+def test_the_instruction_names_its_text_and_is_free_of_pointing_words(framing: Framing) -> None:
+    words = FRAMES[framing].instruction.lower().split()
+    assert f"{framing} tags" in " ".join(words)
+    assert not {"above", "below", "following", "preceding", "this", "here"} & set(words)
+
+
+def test_a_transcript_is_turns_by_two_speakers_of_the_length_asked_for() -> None:
+    for trial in plan(blocks=10, measure=("coverage",), place=("none",), framing="transcript").trials:
+        text = trial.request.messages[0].content.removeprefix("<transcript>\n").removesuffix("\n</transcript>")
+        turns = [line.split(": ", 1) for line in text.splitlines()]
+        assert [speaker for speaker, _ in turns] == (trial.cell["speakers"] * len(turns))[: len(turns)]
+        planted = [f"The quota for {name} is {value}." for name, value in zip(*facts(trial), strict=True)]
+        prose = text
+        for fact in planted:
+            assert sum(fact in said for _, said in turns) == 1
+            prose = prose.replace(fact, "")
+        assert trial.cell["document_tokens"] == WORDS.count(prose)  # the speakers' names are words of it
+        assert abs(trial.cell["document_tokens"] - 120) <= 20
 
 
 def test_margins_offer_every_value_after_every_stem_in_every_arm() -> None:
@@ -135,8 +157,8 @@ def test_a_difference_that_is_there_is_named_and_its_blocks_counted() -> None:
     by_arm = {(row["arm"], row["control"]): row for row in rows}
     assert by_arm["before", "padded-before"]["difference"] == -by_arm["after", "before"]["difference"] == -1.0
     sentences = " ".join(contrast_sentences(rows))
-    assert "The instruction before the document, against neutral words there: less coverage" in sentences
-    assert "The instruction after the document, against before it: more coverage" in sentences
+    assert "The instruction before the text, against neutral words there: less coverage" in sentences
+    assert "The instruction after the text, against before it: more coverage" in sentences
 
 
 def test_a_missing_call_takes_its_block_out_of_the_contrast_and_is_no_zero() -> None:
@@ -185,3 +207,63 @@ def test_copying_and_repeating_are_told_from_summarising() -> None:
     assert "goes on with the text" in manner_sentence([copied, looped])
     assert "goes on with the text" not in manner_sentence([own, own, copied])
     assert "no summaries that could be compared" in manner_sentence([own])
+
+
+def test_every_contrast_says_what_its_blocks_can_show() -> None:
+    row = {"outcome": "margin_nats", "arm": "after", "control": "before", "blocks": 10, "low": 0.1, "high": 0.9}
+    row |= {"difference": 0.5, "p_holm": 0.01, "detectable": 0.412}
+    (clear,) = contrast_sentences([row])
+    assert "more margin" in clear
+    (unclear,) = contrast_sentences([row | {"low": -0.1, "p_holm": 0.2}])
+    assert "no clear difference in margin" in unclear
+    assert all("10 blocks, which can show 0.41 or more)" in sentence for sentence in (clear, unclear))
+
+
+@pytest.mark.parametrize(
+    ("answer", "continued"),
+    [
+        ("Ben: It rained.", True),
+        ("\n\n **Ana:** It rained.\nBen: So it did.", True),
+        ("Benjamin: It rained.", False),
+        ("Ana and Ben: a conversation about rain.", False),
+        ("Here is a summary.\nAna: the rain.", False),
+        ("The quota for Ana: 12.", False),
+        ("", False),
+    ],
+)
+def test_a_dialogue_is_continued_where_an_answer_begins_with_a_speaker(answer: str, continued: bool) -> None:
+    assert continues(answer, ["Ana", "Ben"]) is continued
+
+
+def test_continued_dialogues_are_counted_and_kept_by_arm_and_in_transcripts_only() -> None:
+    asked = plan(blocks=2, measure=("coverage",), framing="transcript")
+    answers = {"before": "Ben: I do not know, and there is no such page.", "none": "Ana: It rained."}
+    results = [
+        Result("m", str(number), trial, Completion(answers.get(trial.cell["arm"], "Rain, and quotas."), "stop"))
+        for number, trial in enumerate(asked.trials)
+    ]
+    rows = {row["arm"]: row for row in arm_rows(read_outcomes(results), seed=1)}
+    assert [rows[arm]["continued"] for arm in ARMS] == [2, 0, 2, 0, 0, 0]
+    assert rows["before"]["refusal"] == 0  # what a speaker declines is no refusal
+    assert sum(verdict.detail["continued"] for verdict in verdicts(results)) == 4
+    prose = arm_rows(read_outcomes(ask("sim/perfect", plan(blocks=1, measure=("coverage",)))), seed=1)
+    assert {row["continued"] for row in prose} == {None}
+
+
+def test_the_manner_of_answers_to_a_transcript_is_told_by_the_figures() -> None:
+    trial = plan(blocks=1, measure=("coverage",), place=("before",), framing="transcript").trials[0]
+    transcript = trial.request.messages[0].content.split("<transcript>\n")[1]
+    turn = read_summary(Completion("Ben: It has rained.", "stop"), trial)
+    copy = read_summary(Completion(transcript[:400], "stop"), trial)
+    own = read_summary(Completion("A short talk about quotas and some work in a village.", "stop"), trial)
+    most = manner_sentence([turn, copy, own], "a model this small")
+    assert "In 2 of 3 answers to the instruction the model went on with the dialogue" in most
+    assert "1 of these mostly copy the text word for word" in most
+    assert "Of the other 1, 0 mostly copy" in most
+    assert "So a model this small continues a dialogue instead of summarising it." in most
+    assert "instead of summarising it, mostly by reciting it." in manner_sentence([copy, copy, turn])
+    assert "In all 2 answers" in manner_sentence([turn, copy])
+    few = manner_sentence([turn, own, own])
+    assert "In 1 of 3 answers" in few
+    assert "continues a dialogue" not in few
+    assert "In none of 1 answers" in manner_sentence([own])

@@ -1,27 +1,21 @@
-"""The runner: order of calls, concurrency, retries, errors, and what it says while it works."""
+"""The runner: concurrency, retries, errors, windows, and what it says while it works."""
 
 import asyncio
-import itertools
 import random
-import signal
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from probes.dispatch import dispatch_order, rendered
+from probes.dispatch import dispatch_order
 from probes.models.base import (
     AccessDenied,
     Completion,
     ContextTooLong,
-    Message,
     ModelError,
     RateLimited,
     Request,
@@ -29,166 +23,11 @@ from probes.models.base import (
     Traits,
     Transient,
 )
-from probes.plan import Plan, PlannedTrial
-from probes.runner import Interrupted, Progress, Summary, run_plan
+from probes.runner import Progress, Summary
 from probes.store import Store
 from probes.writer import Writer
+from tests.probes.runner_helpers import PLAN, ScriptedModel, Waits, attempts, last_results, plan_of, run
 from tokenizer.errors import UsageError, UserError
-
-
-class ScriptedModel:
-    """Answers with the question in capitals; `script` says what fails instead, by question and number of the call."""
-
-    def __init__(
-        self,
-        name: str = "fake/one",
-        *,
-        traits: Traits | None = None,
-        script: Callable[[str, int], Exception | None] = lambda _question, _call: None,
-        pause: Callable[[], Any] = lambda: asyncio.sleep(0),
-    ) -> None:
-        self.name = name
-        self.identity: Mapping[str, Any] = {"model": name}
-        self.traits = traits or Traits()
-        self.script, self.pause = script, pause
-        self.calls: list[str] = []
-        self.counted: list[str] = []
-        self.at_once = self.most_at_once = 0
-        self.closed = False
-
-    async def complete(self, request: Request) -> Completion:
-        question = request.messages[-1].content
-        self.calls.append(question)
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
-        try:
-            await self.pause()
-            error = self.script(question, self.calls.count(question))
-            if error is not None:
-                raise error
-            return Completion(question.upper(), "stop")
-        finally:
-            self.at_once -= 1
-
-    async def count_prompt_tokens(self, request: Request) -> int | None:
-        self.counted.append(request.messages[-1].content)
-        return len(request.messages[-1].content.split())
-
-    async def aclose(self) -> None:
-        self.closed = True
-
-
-def ask(text: str, max_tokens: int = 8) -> Request:
-    return Request(messages=(Message("user", text),), max_tokens=max_tokens)
-
-
-def plan_of(*texts: str, per_block: int = 4) -> Plan:
-    return Plan(
-        "needle",
-        {"seed": 11},
-        tuple(PlannedTrial(number // per_block, ask(text), {"number": number}) for number, text in enumerate(texts)),
-    )
-
-
-PLAN = plan_of(*(f"question {number}" for number in range(12)))
-
-
-class Waits:
-    """Stands in for sleeping: notes how long it would have been."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-
-    async def __call__(self, seconds: float) -> None:
-        self.seconds.append(seconds)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Any:
-    with Store.open(tmp_path / "runs.db") as opened:
-        yield opened
-
-
-def run(store: Store, plan: Plan, *models: ScriptedModel, **options: Any) -> Summary:
-    begun = store.begin_run(plan, models)
-
-    async def whole() -> Summary:
-        try:
-            return await run_plan(store, begun, plan, models, **{"sleep": Waits(), **options})
-        finally:
-            assert asyncio.all_tasks() == {asyncio.current_task()}
-
-    return asyncio.run(whole())
-
-
-def attempts(store: Store) -> list[tuple[str, str | None]]:
-    with closing(sqlite3.connect(store.path)) as connection:
-        return connection.execute("select status, error_kind from attempts order by id").fetchall()
-
-
-def last_results(store: Store) -> list[Any]:
-    return store.results(store.find_run("latest").id)
-
-
-# ---------------------------------------------------------------------------------------------------- order
-
-
-def test_dispatch_keeps_blocks_together_and_shuffles_inside_them() -> None:
-    plan = plan_of(*(f"question {number}" for number in range(60)), per_block=20)
-    order = dispatch_order(plan.trials, Traits(), 1)
-    assert sorted(order) == list(range(60))
-    assert [plan.trials[index].block for index in order] == [0] * 20 + [1] * 20 + [2] * 20
-    inside = [[index % 20 for index in order[start : start + 20]] for start in (0, 20, 40)]
-    assert all(one != sorted(one) for one in inside)
-    assert inside[0] != inside[1]
-    assert order == dispatch_order(plan.trials, Traits(), 1)
-    assert order != dispatch_order(plan.trials, Traits(), 2)
-
-
-def prefix_plan() -> Plan:
-    """Two documents in one block, each asked four questions at its end, and two questions put before the first."""
-    documents = [" ".join(random.Random(seed).choices("abcdefghij", k=400)) for seed in (1, 2)]
-    texts = [f"{documents[number % 2]} question {number // 2}?" for number in range(8)]
-    texts += [f"question {number}? {documents[0]}" for number in range(2)]
-    return plan_of(*texts, per_block=10)
-
-
-def test_dispatch_puts_common_beginnings_side_by_side() -> None:
-    plan = prefix_plan()
-    orders = {tuple(dispatch_order(plan.trials, Traits(shares_prefixes=True), seed)) for seed in range(30)}
-    groups = ((0, 2, 4, 6), (1, 3, 5, 7), (8,), (9,))
-    for order in orders:
-        assert sorted(order) == list(range(10))
-        for group in groups:
-            start = order.index(group[0])
-            assert order[start : start + len(group)] == group
-    assert len(orders) > 10  # the groups themselves are shuffled
-
-    # A cache of the last prompt alone: each group costs its first prompt and the differing ends of the others.
-    texts = [rendered(trial.request) for trial in plan.trials]
-    for order in orders:
-        computed = len(texts[order[0]])
-        for previous, index in itertools.pairwise(order):
-            computed += len(texts[index]) - shared_characters(texts[previous], texts[index])
-        assert computed < 4.2 * len(texts[0])
-
-
-def shared_characters(one: str, other: str) -> int:
-    return next((at for at, (left, right) in enumerate(zip(one, other, strict=False)) if left != right), len(one))
-
-
-def test_dispatch_never_mixes_blocks_for_a_shared_beginning() -> None:
-    plan = plan_of(*(f"the very same document, question {number}" for number in range(8)), per_block=4)
-    order = dispatch_order(plan.trials, Traits(shares_prefixes=True), 3)
-    assert [plan.trials[index].block for index in order] == [0] * 4 + [1] * 4
-
-
-def test_positions_do_not_depend_on_the_order_of_calls(store: Store) -> None:
-    model = ScriptedModel()
-    run(store, PLAN, model, jobs=1)
-    assert model.calls == [f"question {index}" for index in dispatch_order(PLAN.trials, Traits(), 11)]
-    assert [one.completion.text for one in last_results(store)] == [f"QUESTION {number}" for number in range(12)]
-
 
 # ------------------------------------------------------------------------------------------------ concurrency
 
@@ -402,95 +241,3 @@ def test_only_a_few_of_the_longest_that_are_still_to_be_sent_are_counted(store: 
     assert sorted(map(len, model.counted)) == [10, 15, 20]
     run(store, plan, model)
     assert sorted(map(len, model.counted))[3:] == [30, 35, 40]
-
-
-# ------------------------------------------------------------------------------------------------------ Ctrl-C
-
-
-def test_the_first_interrupt_drains_and_the_handler_is_put_back(store: Store) -> None:
-    before = signal.getsignal(signal.SIGINT)
-    seen: list[Progress] = []
-    interrupted: list[bool] = []
-
-    async def interrupt_at_the_third() -> None:
-        await asyncio.sleep(0)
-        if len(model.calls) == 3 and not interrupted:
-            interrupted.append(True)
-            signal.raise_signal(signal.SIGINT)
-            await asyncio.sleep(0.01)
-
-    model = ScriptedModel(pause=interrupt_at_the_third)
-    with pytest.raises(Interrupted, match=r"of 12 trials are answered") as caught:
-        run(store, PLAN, model, jobs=3, on_progress=seen.append)
-    assert caught.value.exit_code == 130
-    assert signal.getsignal(signal.SIGINT) == before
-    summary = caught.value.summary
-    assert 3 <= summary.done == len(model.calls) < 12
-    assert summary.missing == 12 - summary.done
-    assert summary.lost == 0
-    assert any(one.stopping for one in seen)
-    assert not model.closed
-    assert run(store, PLAN, model) == Summary(12, 0, 0, summary.done, 0)
-
-
-@pytest.mark.parametrize("times", [1, 2])
-def test_an_interrupt_while_prompts_are_counted_sends_nothing(store: Store, times: int) -> None:
-    class SlowToCount(ScriptedModel):
-        async def count_prompt_tokens(self, request: Request) -> int | None:
-            for _ in range(times):
-                signal.raise_signal(signal.SIGINT)
-            await asyncio.sleep(0.01 if times == 1 else 60)
-            return await super().count_prompt_tokens(request)
-
-    model = SlowToCount(traits=Traits(window=100))
-    with pytest.raises(Interrupted):
-        run(store, PLAN, model)
-    assert len(model.counted) == 2 - times
-    assert model.calls == []
-    assert model.closed == (times == 2)
-
-
-def test_an_interrupt_ends_the_wait_before_another_attempt(store: Store) -> None:
-    async def interrupted_sleep(_seconds: float) -> None:
-        signal.raise_signal(signal.SIGINT)
-        await asyncio.sleep(60)
-
-    model = ScriptedModel(script=lambda *_: Transient("down"))
-    with pytest.raises(Interrupted):
-        run(store, PLAN, model, jobs=1, sleep=interrupted_sleep)
-    assert len(model.calls) == 1
-
-
-def test_outside_the_main_thread_signals_are_left_alone(tmp_path: Path) -> None:
-    before = signal.getsignal(signal.SIGINT)
-    summaries: list[Summary] = []
-
-    def in_a_thread() -> None:
-        with Store.open(tmp_path / "thread.db") as store:
-            summaries.append(run(store, PLAN, ScriptedModel()))
-
-    thread = threading.Thread(target=in_a_thread)
-    thread.start()
-    thread.join(30)
-    assert summaries == [Summary(12, 0, 0, 0, 0)]
-    assert signal.getsignal(signal.SIGINT) == before
-
-
-def test_being_cancelled_from_outside_leaves_no_attempt_open(store: Store) -> None:
-    async def hang() -> None:
-        await asyncio.sleep(60)
-
-    model = ScriptedModel(pause=hang)
-
-    async def cancelled() -> None:
-        begun = store.begin_run(PLAN, [model])
-        task = asyncio.create_task(run_plan(store, begun, PLAN, [model]))
-        while model.at_once < 4:  # noqa: ASYNC110 - a poll that ends as soon as the calls are in flight
-            await asyncio.sleep(0.001)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    asyncio.run(asyncio.wait_for(cancelled(), 10))
-    assert attempts(store) == [("lost", None)] * 4
-    assert model.closed
