@@ -37,7 +37,7 @@ GIVEN_ID = re.compile(r"(.+)=([0-9]{1,10})", re.DOTALL)
 def convert(
     *, source: str, target: str, split: str | None, special_tokens: tuple[str, ...], output: OutputOptions
 ) -> None:
-    """Write a tokenizer in another format, with the same ids or not at all.
+    """Write a tokenizer in another format, ids unchanged.
 
     SOURCE is a name or a file; TARGET's name says the format: .json (tokenizer.json), .tiktoken, .model (minbpe), or
     vocab.json, which gets a merges.txt beside it, as does a directory. A model's .gguf can be read, too.

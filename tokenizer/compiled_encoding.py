@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import accumulate, pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,20 +15,21 @@ import numpy.typing as npt
 from tokenizer.compiled_vocabulary import Unsupported, Vocabulary
 from tokenizer.kernels import decoding, encoding
 from tokenizer.kernels.joining import SHORT_SCRATCH
-from tokenizer.kernels.memory import Buffer, allocate, borrow
+from tokenizer.kernels.memory import Buffer, Fields, allocate, borrow
 from tokenizer.kernels.scanning import SPLITS, class_table, safe_cut
 from tokenizer.splits import NAMED_PATTERNS, Split
 
 __all__ = ["CompiledEncoder", "Unsupported"]
 
 Ids = npt.NDArray[np.int32]
+Numbers = npt.NDArray[np.int64]
 
 _FIRST_LINE_BITS = 12  # of the word cache of a thread: 2^12 lines of two rows are 256 KB
 _LAST_LINE_BITS = 19  # 32 MB
 _FORGOTTEN_PART = 32  # the cache grows when so many times this part of its lines had to make room
 _POOL_SIZE = 1 << 25  # bytes, for what does not fit into its rows
 _LEAST_PART = 1 << 18  # bytes; a smaller part of a text is not worth a thread
-_PARTS = 4  # for each thread, so that none waits long for the last
+_PARTS = 2  # for each thread, so that none waits long for the last
 _KEPT_ROOM = 1 << 16  # ids; texts that need no more use the room of the thread
 
 
@@ -80,7 +81,7 @@ class CompiledEncoder:
             return sum(count for count, _ in self._in_parts(data, jobs, keep=False))
         return self._encode_part(data, keep=False)[0]
 
-    def encode_many(self, documents: Sequence[bytes], jobs: int = 1) -> tuple[Ids, npt.NDArray[np.int64]]:
+    def encode_many(self, documents: Sequence[bytes], jobs: int = 1) -> tuple[Ids, Numbers]:
         """The ids of documents one after the other, and where those of each end.
 
         Example: encode_many([b"hello world", b"hello"]) gives [15339, 1917, 15339] and [2, 3]
@@ -113,23 +114,19 @@ class CompiledEncoder:
         decoding.decode(table.address, pool.address, lent.address, given.size, room.address)
         return room.array[:total].tobytes()
 
-    def _encode_documents(self, documents: Sequence[bytes]) -> tuple[Ids, npt.NDArray[np.int64]]:
+    def _encode_documents(self, documents: Sequence[bytes]) -> tuple[Ids, Numbers]:
         ends = np.fromiter(accumulate(map(len, documents)), np.int64, len(documents))
         given = None
         if self._named_split is None:
             starts = [0, *ends.tolist()]
-            given = [
-                start + end for one, start in zip(documents, starts, strict=False) for _, end in self._spans(one)
-            ]
+            given = [start + end for one, start in zip(documents, starts, strict=False) for end in self._ends(one)]
         with self._worker() as worker:
-            ids, counts = worker.encode(b"".join(documents), ends, given, keep=True)
-        return ids, counts
+            return worker.encode_many(b"".join(documents), ends, given)
 
     def _encode_part(self, data: bytes | memoryview, *, keep: bool) -> tuple[int, Ids]:
-        given = None if self._named_split is not None else [end for _, end in self._spans(data)]
+        given = None if self._named_split is not None else self._ends(data)
         with self._worker() as worker:
-            ids, counts = worker.encode(data, np.array([len(data)]), given, keep=keep)
-        return int(counts[0]), ids
+            return worker.encode_one(data, given, keep=keep)
 
     def _in_parts(self, data: bytes | memoryview, jobs: int, *, keep: bool) -> list[tuple[int, Ids]]:
         """Encode a text by several threads, which take parts of it that no piece crosses."""
@@ -149,8 +146,8 @@ class CompiledEncoder:
                     cuts.append(cuts[-1] + cut)
         return [*cuts, len(data)]
 
-    def _spans(self, data: bytes | memoryview) -> list[tuple[int, int]]:
-        return self._split.split_spans(bytes(data))
+    def _ends(self, data: bytes | memoryview) -> list[int]:
+        return [end for _, end in self._split.split_spans(bytes(data))]
 
     @contextmanager
     def _worker(self) -> Iterator["_Worker"]:
@@ -165,108 +162,110 @@ class CompiledEncoder:
             self._idle.append(worker)
 
 
-class _Room(NamedTuple):
-    """Room for ids, and how many."""
-
-    buffer: Buffer
-    most: int
-
-
-def _room(most: int) -> _Room:
-    return _Room(allocate(4 * most + encoding.MARGIN), most)
-
-
 class _Worker:
     """The word cache and scratch memory that one thread uses at a time."""
 
     def __init__(self, vocabulary: Vocabulary, split: int | None) -> None:
         masks = allocate(16 * 16)
-        ones = bytes([0xFF])
-        masks.array[:] = np.frombuffer(b"".join((ones * size).ljust(16, b"\0") for size in range(16)), np.uint8)
+        masks.array[:] = np.frombuffer(b"".join((b"\xff" * size).ljust(16, b"\0") for size in range(16)), np.uint8)
         self._vocabulary = vocabulary
-        self._scratch = allocate(SHORT_SCRATCH)
         self._kept_room = _room(_KEPT_ROOM)
-        self._fields = {
-            encoding.VOCABULARY: vocabulary.fields,
-            encoding.CLASSES: class_table(),
-            encoding.POOL: allocate(_POOL_SIZE),
-            encoding.MASKS: masks,
-            encoding.KEYS: allocate(encoding.KEY_ROW * encoding.BATCH),
-            encoding.ENDS: allocate(8 * encoding.BATCH),
-            encoding.SCRATCH: self._scratch,
-        }
-        self._state = allocate(8 * encoding.FIELDS)
-        self._values = self._state.view(np.int64)
-        for field, buffer in self._fields.items():
-            self._values[field // 8] = buffer.address
+        self._only_end, self._only_count = Fields(1), Fields(1)
+        fields = self._fields = Fields(encoding.FIELDS)
+        fields[encoding.VOCABULARY] = vocabulary.fields.address
+        fields[encoding.SPLIT] = -1 if split is None else split
+        fields[encoding.CLASSES] = class_table()
+        fields[encoding.POOL] = allocate(_POOL_SIZE)
+        fields[encoding.POOL_SIZE] = _POOL_SIZE
+        fields[encoding.MASKS] = masks
+        fields[encoding.KEYS] = allocate(encoding.KEY_ROW * encoding.BATCH)
+        fields[encoding.ENDS] = allocate(8 * encoding.BATCH)
+        self._make_scratch(SHORT_SCRATCH)
         self._more_lines()
-        self._values[encoding.POOL_SIZE // 8] = _POOL_SIZE
-        self._values[encoding.SCRATCH_SIZE // 8] = SHORT_SCRATCH
-        self._values[encoding.SPLIT // 8] = -1 if split is None else split
 
-    def encode(
-        self, data: bytes | memoryview, ends: npt.NDArray[np.int64], given: list[int] | None, *, keep: bool
-    ) -> tuple[Ids, npt.NDArray[np.int64]]:
-        """The ids of documents one after the other (none if they are not to be kept), and where those of each end."""
-        if ends.size == 0 or ends[-1] == 0:
-            return np.empty(0, np.int32), np.zeros(ends.size, np.int64)
-        lent, document_ends, counts = borrow(data), borrow(ends), allocate(8 * ends.size)
-        piece_ends = None if given is None else borrow(np.array(given, np.int64))
-        size = int(ends[-1])
+    def encode_one(self, data: bytes | memoryview, given: list[int] | None, *, keep: bool) -> tuple[int, Ids]:
+        """How many ids a text has, and those ids, or none if they are not to be kept.
+
+        `given` are the ends of all pieces, if something else has cut the text.
+        """
+        self._only_end[0] = len(data)
+        ids = self._encode(data, self._only_end.address, 1, self._only_count.address, given, keep=keep)
+        return self._only_count[0], ids
+
+    def encode_many(self, data: bytes, ends: Numbers, given: list[int] | None) -> tuple[Ids, Numbers]:
+        """The ids of documents that lie one behind the other, and where those of each end."""
+        if ends.size == 0:
+            return np.empty(0, np.int32), ends
+        document_ends, counts = borrow(ends), allocate(8 * ends.size)
+        ids = self._encode(data, document_ends.address, ends.size, counts.address, given, keep=True)
+        return ids, counts.view(np.int64)
+
+    def _encode(
+        self,
+        data: bytes | memoryview,
+        ends: int,
+        documents: int,
+        counts: int,
+        given: list[int] | None,
+        *,
+        keep: bool,
+    ) -> Ids:
+        fields, size, text = self._fields, len(data), borrow(data)
+        piece_ends = borrow(np.array(given, np.int64)) if given else None
         room = _room(size // 2) if keep and size > _KEPT_ROOM else self._kept_room
-        self._values[encoding.DOCUMENT // 8 :] = 0
+        for field in (encoding.DOCUMENT, encoding.PIECE, encoding.POSITION, encoding.COUNT):
+            fields[field] = 0
         while True:
+            most = (room.array.size - encoding.MARGIN) // 4
             status = encoding.encode_documents(
-                self._state.address,
-                lent.address,
-                document_ends.address,
-                ends.size,
+                fields.address,
+                text.address,
+                ends,
+                documents,
                 piece_ends.address if piece_ends else 0,
-                counts.address,
-                room.buffer.address,
-                room.most if keep else -room.most,
+                counts,
+                room.address,
+                most if keep else -most,
             )
             if status == encoding.DONE:
                 break
-            wanted = int(self._values[encoding.WANTED // 8])
             if status == encoding.NEEDS_ROOM:
-                room = self._more_room(room, max(wanted, min(2 * room.most, size)), keep=keep)
+                kept = 4 * fields[encoding.COUNT] if keep else 0
+                larger = _room(max(fields[encoding.WANTED], min(2 * most, size)))
+                larger.array[:kept] = room.array[:kept]
+                room = larger
             elif status == encoding.NEEDS_SCRATCH:
-                self._more_scratch(wanted)
+                self._make_scratch(2 * fields[encoding.WANTED])
             elif status == encoding.NEEDS_LINES:
                 self._more_lines()
             else:
                 self._vocabulary.make_nodes()
-        count = int(self._values[encoding.COUNT // 8]) if keep else 0
-        ids = room.buffer.array[: 4 * count].view(np.int32)
-        return ids.copy() if room is self._kept_room else ids, counts.view(np.int64)
+        ids = room.array[: 4 * fields[encoding.COUNT] if keep else 0].view(np.int32)
+        return ids.copy() if room is self._kept_room else ids
 
-    def _more_room(self, room: _Room, most: int, *, keep: bool) -> _Room:
-        larger = _room(most)
-        if keep:
-            used = 4 * int(self._values[encoding.COUNT // 8])
-            larger.buffer.array[:used] = room.buffer.array[:used]
-        return larger
+    def _make_scratch(self, size: int) -> None:
+        self._fields[encoding.SCRATCH] = allocate(size)
+        self._fields[encoding.SCRATCH_SIZE] = size
 
     def _more_lines(self) -> None:
         """Give the cache its first lines, or twice as many as it has."""
-        rows, shift = int(self._values[encoding.ROWS // 8]), int(self._values[encoding.ROW_SHIFT // 8])
-        bits = 64 - shift + 1 if rows else _FIRST_LINE_BITS
-        lines = allocate((encoding.LINE << bits) + encoding.LINE)
-        address = lines.address + -lines.address % encoding.LINE
+        fields, size = self._fields, encoding.LINE
+        rows = fields[encoding.ROWS]
+        bits = 64 - fields[encoding.ROW_SHIFT] + 1 if rows else _FIRST_LINE_BITS
+        lines = allocate((size << bits) + size)
+        address = lines.address + -lines.address % size
         if rows:
             encoding.move_rows(rows, 1 << bits - 1, address, 64 - bits)
-        self._fields[encoding.ROWS] = lines
-        self._values[encoding.ROWS // 8] = address
-        self._values[encoding.ROW_SHIFT // 8] = 64 - bits
-        self._values[encoding.FORGOTTEN // 8] = 0
-        self._values[encoding.MOST_FORGOTTEN // 8] = (1 << bits) // _FORGOTTEN_PART if bits < _LAST_LINE_BITS else 1 << 62
+        self._lines = lines
+        fields[encoding.ROWS] = address
+        fields[encoding.ROW_SHIFT] = 64 - bits
+        fields[encoding.FORGOTTEN] = 0
+        fields[encoding.MOST_FORGOTTEN] = (1 << bits) // _FORGOTTEN_PART if bits < _LAST_LINE_BITS else 1 << 62
 
-    def _more_scratch(self, size: int) -> None:
-        size = max(size, 2 * self._scratch.array.size)
-        self._scratch = self._fields[encoding.SCRATCH] = allocate(size)
-        self._values[encoding.SCRATCH // 8] = self._scratch.address
-        self._values[encoding.SCRATCH_SIZE // 8] = size
+
+def _room(most: int) -> Buffer:
+    """Room for so many ids."""
+    return allocate(4 * most + encoding.MARGIN)
 
 
 def _shares(documents: Sequence[bytes], jobs: int) -> list[Sequence[bytes]]:

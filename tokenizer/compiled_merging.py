@@ -140,16 +140,14 @@ class _Words(Fields):
     def make_rows(self) -> None:
         """Make room in the table of pairs."""
         old = Fields(pairs.FIELDS)
-        table, heap = self.buffer(pairs.ROWS), self.buffer(pairs.HEAP)
-        old[pairs.ROWS], old[pairs.MASK], old[pairs.FLOOR] = table, self[pairs.MASK], self[pairs.FLOOR]
+        old[pairs.ROWS], old[pairs.MASK] = self.buffer(pairs.ROWS), self[pairs.MASK]
+        old[pairs.FLOOR] = self[pairs.FLOOR]
         alive = int(np.count_nonzero(self._pair_rows()[:, 1] >= self[pairs.FLOOR]))
         while _limit(self._rows) < 2 * alive + 2 * self[pairs.NEXT_ID] + 2:
             self._rows *= 2
         self._make_table(self._rows)
-        pairs.move_pairs(old.address, self.address)
         self[pairs.HEAP] = allocate(pairs.HEAP_ROW * self[pairs.LIMIT])
-        used = pairs.HEAP_ROW * self[pairs.HEAP_SIZE]
-        self.buffer(pairs.HEAP).array[:used] = heap.array[:used]
+        pairs.move_pairs(old.address, self.address)
 
     def answer(self, never: AbstractSet[bytes]) -> None:
         """Say whether the pair on top of the heap may be merged."""

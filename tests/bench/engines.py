@@ -24,7 +24,7 @@ def train_needlepoint(path: Path, vocab_size: int, *, jobs: int) -> None:
 def train_gigabpe(path: Path, vocab_size: int) -> None:
     import gigabpe
 
-    gigabpe.train_bpe([str(path)], vocab_size)
+    gigabpe.train_bpe([str(path)], vocab_size, pretokenizer="bytelevel")
 
 
 def train_gigatoken(path: Path, vocab_size: int) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tokenizer import compiled_merging
 from tokenizer.compiled_counting import CompiledPreTokens
 from tokenizer.counting import PlainPreTokens
-from tokenizer.kernels import counting
+from tokenizer.kernels import counting, pairs
 from tokenizer.reference import Merge, train_merges
 from tokenizer.splits import make_split
 
@@ -68,6 +68,21 @@ def test_growing_and_counting_again_change_nothing(monkeypatch: pytest.MonkeyPat
     for _ in range(20):
         text = b" ".join(some_text(draws) for _ in range(10))
         assert learned(text, 400) == expected(text, 400), text
+
+
+def test_a_table_that_grows_keeps_only_what_still_matters_and_so_does_the_heap(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_rows = compiled_merging._Words.make_rows
+    sizes = []
+
+    def watched(words: Any) -> None:
+        make_rows(words)
+        sizes.append((words[pairs.HEAP_SIZE], words[pairs.USED], words[pairs.LIMIT]))
+
+    monkeypatch.setattr(compiled_merging._Words, "make_rows", watched)
+    monkeypatch.setattr(compiled_merging, "_FIRST_ROWS", 2)
+    assert len(learned(bytes(random.Random(1).choices(b"abcd", k=50_000)), 3000)) == 3000
+    assert len(sizes) > 3
+    assert all(waiting == used <= limit for waiting, used, limit in sizes)
 
 
 def test_counts_have_64_bits() -> None:

@@ -6,7 +6,8 @@ characters.py  code points in UTF-8 and their classes
 scanning.py    cut text into pre-tokens, by hand-written scanners for gpt2, cl100k and o200k
 blocks.py      the same, 64 bytes at a time
 counting.py    count the pre-tokens of a corpus
-merging.py     learn merges from the counts
+pairs.py       the words that were counted as rows of ids, and the pairs of neighbours in them
+merging.py     learn merges from the pairs
 encoding.py    text to ids, ids to text
 
 A kernel takes and gives 64-bit integers only: numbers, and addresses of buffers which its caller keeps alive. Nothing

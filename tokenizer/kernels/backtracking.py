@@ -87,7 +87,7 @@ def backtrack(vocabulary: int, piece: int, size: int, dead: int, out: int) -> in
     token = _longest_token(nodes, node_shift, numbers, piece, stop)
     while position < size:
         end = position + load_i32(recipes + RECIPE_ROW * token + SIZE)
-        fits = load_u8(dead + (end >> 3)) >> (end & 7) & 1 == 0
+        fits: int = load_u8(dead + (end >> 3)) >> (end & 7) & 1 == 0
         if fits and count > 0:
             before = load_i32(out + 4 * count - 4)
             fits = _may_stand_together(pairs, pair_shift, recipes, before, token)

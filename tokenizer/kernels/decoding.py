@@ -1,5 +1,6 @@
-"""Ids to bytes, by one table: for each id, where its bytes are and how many, 32 bits each; the size is one more than
-that, so that 0 means no token.
+"""Ids to bytes, by one table: for each id, where its bytes are and one more than how many, 32 bits each.
+
+So 0 means that no token has the id.
 """
 
 from tokenizer.kernels.compiling import kernel

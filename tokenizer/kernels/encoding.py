@@ -14,7 +14,7 @@ rows of its line or nowhere, so that no text can make searches long.
 
 from tokenizer.kernels.backtracking import backtrack
 from tokenizer.kernels.compiling import helper, kernel
-from tokenizer.kernels.joining import HEAP_SCRATCH, SHORT, SHORT_SCRATCH, merge_long, merge_short
+from tokenizer.kernels.joining import HEAP_SCRATCH, SHORT, merge_long, merge_short
 from tokenizer.kernels.memory import (
     copy,
     load_i32,
@@ -31,6 +31,8 @@ from tokenizer.kernels.vocabulary import (
     LONG_KEY,
     NODES,
     SHORT_KEY,
+    TOKEN_SHIFT,
+    TOKENS,
     equal_bytes,
     find_token,
     key_hash,
@@ -43,6 +45,7 @@ from tokenizer.kernels.vocabulary import (
     CLASSES,
     ROWS,
     ROW_SHIFT,  # by how much a hash is shifted to be the number of a line
+    NEW,  # how many pieces of the last batch were not found
     FORGOTTEN,  # how many rows made room for others
     MOST_FORGOTTEN,  # so many, and there should be more lines
     POOL,
@@ -58,8 +61,8 @@ from tokenizer.kernels.vocabulary import (
     PIECE,  # how many pieces
     POSITION,  # how many bytes
     COUNT,  # how many ids they gave
-) = range(0, 8 * 20, 8)
-FIELDS = 20
+) = range(0, 8 * 21, 8)
+FIELDS = 21
 
 BATCH = 512  # pieces
 KEY_ROW = 40
@@ -161,6 +164,7 @@ def encode_unknown(worker: int, key: int, data: int, out: int) -> int:
     """Encode a piece that was not found, and remember it; return how many ids, or minus what is needed first."""
     low, high, line = load_i64(key), load_i64(key + 8), load_i64(key + 16)
     piece, size = data + load_i64(key + 24), load_i64(key + 32)
+    store_i64(worker + NEW, load_i64(worker + NEW) + 1)
     if size > LONGEST:
         return cut_piece(worker, piece, size, out)
     token = find_token(load_i64(worker + VOCABULARY), low, key_hash(low, high), piece, size)
@@ -182,6 +186,10 @@ def _make_keys(worker: int, data: int, stop: int, start: int, ends: int, count: 
     """Make the keys of the pieces of a batch, and let the lines where they may be come nearer."""
     rows, shift = load_i64(worker + ROWS), load_i64(worker + ROW_SHIFT)
     masks, key = load_i64(worker + MASKS), load_i64(worker + KEYS)
+    vocabulary = load_i64(worker + VOCABULARY)
+    tokens, token_shift = load_i64(vocabulary + TOKENS), load_i64(vocabulary + TOKEN_SHIFT)
+    many_are_new = load_i64(worker + NEW) > BATCH // 64
+    store_i64(worker + NEW, 0)
     for place in range(ends, ends + 8 * count, 8):
         end = load_i64(place)
         size = end - start
@@ -200,8 +208,11 @@ def _make_keys(worker: int, data: int, stop: int, start: int, ends: int, count: 
             low, high = long_hash(piece, size), LONG_KEY
         else:
             low, high = 0, LONG_KEY
-        line = rows + LINE * shift_right(key_hash(low, high), shift)
+        hashed = key_hash(low, high)
+        line = rows + LINE * shift_right(hashed, shift)
         prefetch(line)
+        if many_are_new:
+            prefetch(tokens + 8 * shift_right(hashed, token_shift))
         store_i64(key, low)
         store_i64(key + 8, high)
         store_i64(key + 16, line)
@@ -221,6 +232,37 @@ def _is_row_of(pool: int, row: int, low: int, piece: int, size: int) -> int:
     return load_i64(place) == size and equal_bytes(place + 8, piece, size)
 
 
+@helper
+def _find_row(pool: int, key: int, data: int) -> int:
+    """The row of a piece, or 0 if it has none."""
+    low, high, line = load_i64(key), load_i64(key + 8), load_i64(key + 16)
+    if high >= 0:
+        if load_i64(line) == low and load_i64(line + 8) == high:
+            return line
+        if load_i64(line + 32) == low and load_i64(line + 40) == high:
+            return line + 32
+        return 0
+    piece, size = data + load_i64(key + 24), load_i64(key + 32)
+    if _is_row_of(pool, line, low, piece, size):
+        return line
+    return line + 32 if _is_row_of(pool, line + 32, low, piece, size) else 0
+
+
+@helper
+def _write_ids(pool: int, row: int, out: int) -> int:
+    """Write the ids of a row, and whatever follows them there up to 16 bytes; return how many they are."""
+    ids, more = load_i64(row + 16), load_i64(row + 24)
+    count = more >> 32
+    if count <= 3:
+        store_i64(out, ids)
+        store_i64(out + 8, more)
+    else:
+        for offset in range(0, 4 * count, 16):
+            store_i64(out + offset, load_i64(pool + ids + offset))
+            store_i64(out + offset + 8, load_i64(pool + ids + offset + 8))
+    return count
+
+
 @kernel("int64(int64, int64, int64, int64, int64, int64)")
 def encode_batch(worker: int, data: int, stop: int, ends: int, count: int, out: int) -> int:
     """Encode the pieces of a batch, from POSITION on; POSITION, PIECE and COUNT go on with each.
@@ -233,34 +275,11 @@ def encode_batch(worker: int, data: int, stop: int, ends: int, count: int, out: 
     first, done, status = out, 0, DONE
     while done < count:
         key = keys + KEY_ROW * done
-        low, high, line = load_i64(key), load_i64(key + 8), load_i64(key + 16)
-        row = 0
-        if high >= 0:
-            if load_i64(line) == low and load_i64(line + 8) == high:
-                row = line
-            elif load_i64(line + 32) == low and load_i64(line + 40) == high:
-                row = line + 32
-        else:
-            piece, size = data + load_i64(key + 24), load_i64(key + 32)
-            if _is_row_of(pool, line, low, piece, size):
-                row = line
-            elif _is_row_of(pool, line + 32, low, piece, size):
-                row = line + 32
-        if row != 0:
-            ids, more = load_i64(row + 16), load_i64(row + 24)
-            number = more >> 32
-            if number <= 3:
-                store_i64(out, ids)
-                store_i64(out + 8, more)
-            else:
-                for offset in range(0, 4 * number, 16):  # some margin is read and written at the end
-                    store_i64(out + offset, load_i64(pool + ids + offset))
-                    store_i64(out + offset + 8, load_i64(pool + ids + offset + 8))
-        else:
-            number = encode_unknown(worker, key, data, out)
-            if number < 0:
-                status = -number
-                break
+        row = _find_row(pool, key, data)
+        number = _write_ids(pool, row, out) if row != 0 else encode_unknown(worker, key, data, out)
+        if number < 0:
+            status = -number
+            break
         out += 4 * number
         done += 1
     if done > 0:

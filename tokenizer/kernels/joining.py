@@ -41,56 +41,66 @@ _PLACE_BITS = 6  # of a place in a short piece
 _POSITION_BITS = 40
 
 
-@kernel("int64(int64, int64, int64, int64)")
-def merge_short(vocabulary: int, piece: int, size: int, scratch: int) -> int:
-    """Cut a piece of at most SHORT bytes; return how many tokens it has. Scratch: SHORT_SCRATCH bytes.
+@helper
+def _start_short(vocabulary: int, piece: int, size: int, parts: int, ranks: int, never: int) -> int:
+    """Write the bytes of a piece and the ranks of their merges; return where the ranks end, in full rows of sixteen."""
+    for place in range(size):
+        store_i32(parts + 4 * place, load_u8(piece + place))
+    for place in range(size - 1):
+        store_i32(ranks + 4 * place, byte_pair_rank(vocabulary, piece + place) << _PLACE_BITS | place)
+    end = ranks + ((4 * size + 63) & -64)
+    for place in range(ranks + 4 * size - 4, end, 4):
+        store_i32(place, never)
+    return end
 
-    A token stays where its first byte is; `alive` has a bit for each. With every token stands the rank of its merge
-    with the next one and, below that, its own place, so that the least of these numbers is the merge to do.
+
+@helper
+def _gather(parts: int, alive: int) -> int:
+    """Move the parts whose bits are set to the front; return how many they are."""
+    count = 0
+    while alive != 0:
+        store_i32(parts + 4 * count, load_i32(parts + 4 * trailing_zeros(alive)))
+        alive &= alive - 1
+        count += 1
+    return count
+
+
+@kernel("int64(int64, int64, int64, int64)")
+def merge_short(vocabulary: int, piece: int, size: int, parts: int) -> int:
+    """Cut a piece of at most SHORT bytes into parts, SHORT_SCRATCH bytes of scratch; return how many it has.
+
+    A part stays where its first byte is; `alive` has a bit for each. With every part stands the rank of its merge with
+    the next one and, below that, its own place, so that the least of these numbers is the merge to do.
     """
     pairs, shift = load_i64(vocabulary + PAIRS), load_i64(vocabulary + PAIR_SHIFT)
     made, linear = load_i64(vocabulary + MADE), load_i64(vocabulary + LINEAR)
-    ranks = scratch + 4 * SHORT
-    never = NEVER << _PLACE_BITS
-    for place in range(size):
-        store_i32(scratch + 4 * place, load_u8(piece + place))
-    for place in range(size - 1):
-        store_i32(ranks + 4 * place, byte_pair_rank(vocabulary, piece + place) << _PLACE_BITS | place)
-    ranks_end = ranks + ((4 * size + 63) & -64)
-    for place in range(ranks + 4 * size - 4, ranks_end, 4):
-        store_i32(place, never)
+    ranks, never = parts + 4 * SHORT, NEVER << _PLACE_BITS
+    ranks_end = _start_short(vocabulary, piece, size, parts, ranks, never)
     alive = shift_right(-1, 64 - size)
     while True:
         best = least16(ranks)
-        for place in range(ranks + 64, ranks_end, 64):
-            best = min(best, least16(place))
+        for row in range(ranks + 64, ranks_end, 64):
+            best = min(best, least16(row))
         if best >= never:
-            break
-        at = best & (SHORT - 1)
-        joined = best >> _PLACE_BITS
+            return _gather(parts, alive)
+        at, joined = best & (SHORT - 1), best >> _PLACE_BITS
         if not linear:
             joined = load_i32(made + 4 * joined)
         after = alive & (-2 << at)
         gone = trailing_zeros(after)
         alive ^= 1 << gone
         after ^= 1 << gone
-        before = alive & ((1 << at) - 1)
-        store_i32(scratch + 4 * at, joined)
+        store_i32(parts + 4 * at, joined)
         store_i32(ranks + 4 * gone, never)
         rank = NEVER
         if after != 0:
-            rank = find_pair(pairs, shift, joined, load_i32(scratch + 4 * trailing_zeros(after)))
+            rank = find_pair(pairs, shift, joined, load_i32(parts + 4 * trailing_zeros(after)))
         store_i32(ranks + 4 * at, rank << _PLACE_BITS | at)
+        before = alive & ((1 << at) - 1)
         if before != 0:
             previous = 63 - leading_zeros(before)
-            rank = find_pair(pairs, shift, load_i32(scratch + 4 * previous), joined)
+            rank = find_pair(pairs, shift, load_i32(parts + 4 * previous), joined)
             store_i32(ranks + 4 * previous, rank << _PLACE_BITS | previous)
-    count = 0
-    while alive != 0:
-        store_i32(scratch + 4 * count, load_i32(scratch + 4 * trailing_zeros(alive)))
-        alive &= alive - 1
-        count += 1
-    return count
 
 
 @helper
@@ -126,6 +136,26 @@ def _pop(heap: int, count: int) -> int:
     return least
 
 
+@helper
+def _wait(heap: int, count: int, rank: int, start: int) -> int:
+    """Put a possible merge into the heap; return how many are there."""
+    if rank == NEVER:
+        return count
+    _push(heap, count, rank << _POSITION_BITS | start)
+    return count + 1
+
+
+@helper
+def _gather_starts(starting: int, size: int) -> int:
+    """Move the numbers of tokens to the front; return how many they are."""
+    count = 0
+    for place in range(starting, starting + 4 * size, 4):
+        if load_i32(place) >= 0:
+            store_i32(starting + 4 * count, load_i32(place))
+            count += 1
+    return count
+
+
 @kernel("int64(int64, int64, int64, int64)")
 def merge_long(vocabulary: int, piece: int, size: int, scratch: int) -> int:
     """Cut a piece of any size in n log n; return how many tokens it has. Scratch: HEAP_SCRATCH for each byte.
@@ -141,10 +171,7 @@ def merge_long(vocabulary: int, piece: int, size: int, scratch: int) -> int:
         store_i32(starting + 4 * place, load_u8(piece + place))
         store_i32(ending + 4 * place, load_u8(piece + place))
     for place in range(size - 1):
-        rank = byte_pair_rank(vocabulary, piece + place)
-        if rank != NEVER:
-            _push(heap, waiting, rank << _POSITION_BITS | place)
-            waiting += 1
+        waiting = _wait(heap, waiting, byte_pair_rank(vocabulary, piece + place), place)
     while waiting > 0:
         entry = _pop(heap, waiting)
         waiting -= 1
@@ -166,21 +193,11 @@ def merge_long(vocabulary: int, piece: int, size: int, scratch: int) -> int:
         if start > 0:
             before = load_i32(ending + 4 * start - 4)
             rank = find_pair(pairs, shift, before, joined)
-            if rank != NEVER:
-                _push(heap, waiting, rank << _POSITION_BITS | (start - load_i32(sizes + 4 * before)))
-                waiting += 1
+            waiting = _wait(heap, waiting, rank, start - load_i32(sizes + 4 * before))
         if end < size:
             rank = find_pair(pairs, shift, joined, load_i32(starting + 4 * end))
-            if rank != NEVER:
-                _push(heap, waiting, rank << _POSITION_BITS | start)
-                waiting += 1
-    count = 0
-    for place in range(size):
-        number = load_i32(starting + 4 * place)
-        if number >= 0:
-            store_i32(scratch + 4 * count, number)
-            count += 1
-    return count
+            waiting = _wait(heap, waiting, rank, start)
+    return _gather_starts(starting, size)
 
 
 @kernel("int64(int64, int64, int64)")

@@ -293,14 +293,16 @@ def place_pairs(state: int) -> None:
 
 @kernel("void(int64, int64)")
 def move_pairs(old: int, new: int) -> None:
-    """Put the pairs that still matter from one state's table into the empty larger table of another."""
+    """Put the pairs that still matter from one state's table into the empty table and heap of another."""
     rows, floor = load_i64(old + ROWS), load_i64(old + FLOOR)
     new_rows, mask, seed = load_i64(new + ROWS), load_i64(new + MASK), load_i64(new + SEED)
-    used = 0
+    heap, used = load_i64(new + HEAP), 0
     for place in range(load_i64(old + MASK) + 1):
         row = rows + PAIR_ROW * place
         if load_i64(row + 8) >= floor:
             key = load_i64(row)
             copy(row_of(new_rows, mask, key, hash_of(key, seed)), row, PAIR_ROW)
+            sift_up(heap, used, load_i64(row + 8), key)
             used += 1
     store_i64(new + USED, used)
+    store_i64(new + HEAP_SIZE, used)

@@ -4,8 +4,8 @@ Inside the kernels a token is a *number*: the bytes are 0 to 255, then come the 
 of their ranks. Its id is looked up when it is written. The tables are reached through one row of addresses and sizes:
 the field names below are places in it.
 
-pairs   a hash table of the merges, 8 bytes each: left number, right number and rank, 21 bits each; 0 is empty. Before it
-        four bits for each place in it, of which one is set for each merge: most pairs have none, and are done there
+pairs   a hash table of the merges, 8 bytes each: left number, right number and rank, 21 bits each; 0 is empty. In front
+        of it are four bits for each place, of which a merge sets one: most pairs have none, and are done with there
 tokens  a hash table of tokens by their bytes, 8 bytes each: half of the hash, and which row of TOKEN_ROWS it is; there
         16 bytes each: where the bytes are, size, id. The first row is not used, 0 is empty
 recipes 16 bytes for each number: left part, right part, the longest other token that it begins with, its size
@@ -13,7 +13,17 @@ nodes   an open hash table of the steps from one beginning of a token to a longe
 """
 
 from tokenizer.kernels.compiling import helper, kernel
-from tokenizer.kernels.memory import copy, load_i32, load_i64, load_u8, load_u16, shift_right, store_i32, store_i64, store_u8
+from tokenizer.kernels.memory import (
+    copy,
+    load_i32,
+    load_i64,
+    load_u8,
+    load_u16,
+    shift_right,
+    store_i32,
+    store_i64,
+    store_u8,
+)
 
 (
     PAIRS,  # table, and by how much a hash is shifted to be a place in it
@@ -187,12 +197,14 @@ def _enter_node(nodes: int, shift: int, node: int, byte: int, following: int) ->
     store_i64(nodes + 8 * slot, key << 24 | following)
 
 
-@kernel("int64(int64, int64, int64, int64)")
-def enter_nodes(vocabulary: int, by_size: int, places: int, most: int) -> int:
+@kernel("int64(int64, int64, int64, int64, int64, int64)")
+def enter_nodes(vocabulary: int, nodes: int, shift: int, by_size: int, places: int, most: int) -> int:
     """Make the table of nodes, and note in each token's recipe the longest other token that it begins with.
 
     Args:
-        vocabulary: the tables.
+        vocabulary: the other tables.
+        nodes: an empty table.
+        shift: what NODE_SHIFT will be.
         by_size: the numbers of tokens, shorter ones first, 64 bits each, so that no node is taken for a mere beginning
             that is a token.
         places: where the bytes of each number are, 64 bits each.
@@ -201,7 +213,6 @@ def enter_nodes(vocabulary: int, by_size: int, places: int, most: int) -> int:
     Returns:
         Whether there was room.
     """
-    nodes, shift = load_i64(vocabulary + NODES), load_i64(vocabulary + NODE_SHIFT)
     count = load_i64(vocabulary + NUMBERS)
     fresh = count
     for place in range(by_size, by_size + 8 * count, 8):
