@@ -42,7 +42,7 @@ class Vocabulary:
         *,
         whole_pieces: bool,
     ) -> None:
-        ids = dict(vocabulary)
+        ids = dict(vocabulary.items())
         special = [token.encode() for token in special_tokens]
         _check(ids, special_tokens)
         numbers = _numbers_by_rank(ids) if merges is None else _numbers_by_merge(ids, merges)

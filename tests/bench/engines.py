@@ -82,6 +82,7 @@ def encode_needlepoint(vocabulary: str, *, jobs: int) -> Encode:
     from tokenizer import load_tokenizer
 
     engine = load_tokenizer(vocabulary)
+    engine.encode_array(b" " * (1 << 21))  # one piece: what is built for long texts is there, and no word is known yet
 
     def encode(texts: list[str]) -> Any:
         if len(texts) == 1:
@@ -137,7 +138,9 @@ def _tiktoken(vocabulary: str) -> Any:
 
     ranks = tiktoken.load.load_tiktoken_bpe(_ranks_file(vocabulary))
     pattern = NAMED_PATTERNS[vocabulary]
-    return tiktoken.Encoding(vocabulary, pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
+    return tiktoken.Encoding(
+        vocabulary, pat_str=pattern, mergeable_ranks=ranks, special_tokens={"<|x|>": len(ranks) + 1}
+    )
 
 
 def _ranks_file(vocabulary: str) -> str:

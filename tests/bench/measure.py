@@ -23,11 +23,9 @@ def _train(engine: str, path: str, vocab_size: str, passes: str) -> list[dict[st
 
 
 def _encode(engine: str, vocabulary: str, path: str, unit: str, passes: str) -> list[dict[str, float]]:
-    """Encode the file's text several times through one object. The first pass meets an object that has seen nothing
-    but one short text, so that what is loaded on first use is not part of it."""
+    """Encode the file's text several times through one object, which is whole but has seen no word before."""
     text = Path(path).read_text(encoding="utf-8")
     texts = [text] if unit == "whole" else [text[at : at + DOCUMENT] for at in range(0, len(text), DOCUMENT)]
-    ENCODERS[engine](vocabulary)(["Warm up." * 20_000])
     encode = ENCODERS[engine](vocabulary)
     return [_timed(lambda: encode(texts)) for _ in range(int(passes))]
 
