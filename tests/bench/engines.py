@@ -133,14 +133,14 @@ ENCODERS: dict[str, Callable[[str], Encode]] = {
 
 def _tiktoken(vocabulary: str) -> Any:
     import tiktoken
+    from tiktoken.load import load_tiktoken_bpe
 
     from tokenizer.splits import NAMED_PATTERNS
 
-    ranks = tiktoken.load.load_tiktoken_bpe(_ranks_file(vocabulary))
+    ranks = load_tiktoken_bpe(_ranks_file(vocabulary))
     pattern = NAMED_PATTERNS[vocabulary]
-    return tiktoken.Encoding(
-        vocabulary, pat_str=pattern, mergeable_ranks=ranks, special_tokens={"<|x|>": len(ranks) + 1}
-    )
+    special_tokens = {"<|endoftext|>": len(ranks) + 1}
+    return tiktoken.Encoding(vocabulary, pat_str=pattern, mergeable_ranks=ranks, special_tokens=special_tokens)
 
 
 def _ranks_file(vocabulary: str) -> str:

@@ -18,7 +18,7 @@ from tokenizer.corpus import document_chunks
 from tokenizer.splits import NAMED_PATTERNS
 from tokenizer.training import Training, learn
 
-SIZE, VOCABULARY = (32 * MEGABYTE, 32768) if FUZZ else (MEGABYTE, 4096)
+SIZE, VOCABULARY = (32 * MEGABYTE, 32768) if FUZZ else (MEGABYTE // 3, 2048)
 CORPORA = FUZZ // 100 or 60
 
 
