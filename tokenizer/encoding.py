@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     Ids = npt.NDArray[np.int32]
 
 # Bytes. Plain Python encodes so many, measured with cl100k, while the compiled engine is imported and made ready for a
-# vocabulary (1 s), and while it is only made ready (0.2 s). Below the last number plain Python is always the quicker.
-MUCH_TEXT, SOME_TEXT, SHORT_TEXT = 1_500_000, 300_000, 300
+# vocabulary (0.4 s), and while it is only made ready (0.2 s). Below the last number plain Python is always the quicker.
+MUCH_TEXT, SOME_TEXT, SHORT_TEXT = 600_000, 300_000, 300
 _COMPILED = "tokenizer.compiled_encoding"
 
 

@@ -101,7 +101,6 @@ def save_trained(
         "options": dict(options),
         **_learned(tokenizer, training),
     }
-    record_path(path).unlink(missing_ok=True)  # a kill between the two files must not leave a record of another one
     write_files({path: content, record_path(path): _one_key_a_line(record)})
 
 

@@ -1,11 +1,12 @@
 """What all formats share: getting a file's bytes, reading JSON strictly, and putting files in place whole."""
 
+import errno
 import json
 import os
 import re
 import stat
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,28 +67,62 @@ def _unreadable(path: Path, err: Exception) -> UserError:
 def write_files(contents: Mapping[Path, bytes]) -> None:
     """Write files, each as a whole or not at all; the directory of several is made when it is not there.
 
+    Whoever looks at several at a bad moment finds the old files, or the new ones without the last: never a mixture.
+
     Raises:
         UserError: one cannot be written. None of them is changed before all are on the disk.
     """
-    with ExitStack() as cleaning:
-        try:
-            if len(contents) > 1:
-                next(iter(contents)).parent.mkdir(exist_ok=True)
-            placed = {}
-            for path, content in contents.items():
-                temporary = path.with_name(f".{path.name}.{os.getpid()}")
-                with temporary.open("wb") as file:
-                    cleaning.callback(temporary.unlink, missing_ok=True)
-                    file.write(content)
-                placed[path] = temporary
-            for path, temporary in placed.items():
-                temporary.replace(path)
-        except (OSError, ValueError) as err:
-            reason = err.strerror if isinstance(err, OSError) else None
-            raise UserError(
-                f"cannot write {' and '.join(map(str, contents))}: {reason or err}",
-                hint="choose another file or directory to write to",
-            ) from err
+    with ExitStack() as cleaning, _told(contents):
+        folder = next(iter(contents)).parent
+        if len(contents) > 1 and not folder.exists():
+            folder.mkdir()
+            cleaning.callback(_remove_empty, folder)
+        placed = {}
+        for path, content in contents.items():
+            placed[path] = temporary = _temporary(path)
+            with temporary.open("wb") as file:
+                cleaning.callback(temporary.unlink, missing_ok=True)
+                file.write(content)
+        for path in list(contents)[1:]:
+            path.unlink(missing_ok=True)
+        for path, temporary in placed.items():
+            temporary.replace(path)
+
+
+def check_writable(paths: Iterable[Path]) -> None:
+    """Make sure that `write_files` could write these, as far as that can be known before there is anything to write.
+
+    Raises:
+        UserError: a directory is not there, full or not ours to write to, or there is a directory of that name.
+    """
+    for path in paths:
+        with _told([path]):
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            temporary = _temporary(path)
+            temporary.touch()
+            temporary.unlink()
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}")
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
+
+
+@contextmanager
+def _told(paths: Iterable[Path]) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as err:
+        reason = err.strerror if isinstance(err, OSError) else None
+        raise UserError(
+            f"cannot write {' and '.join(map(str, paths))}: {reason or err}",
+            hint="choose another file or directory to write to",
+        ) from err
 
 
 def brief(value: Any) -> str:
