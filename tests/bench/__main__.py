@@ -28,6 +28,7 @@ from tests.bench.engines import ENCODERS, STARTS, TRAINERS, installed
 MEGABYTE = corpora.MEGABYTE
 OURS = "needlepoint"
 PATIENCE_S = 600.0
+SLOW = {"tokenizers"}  # two passes of it are enough
 Row = dict[str, Any]
 
 
@@ -124,7 +125,9 @@ def bench_encoding(path: Path, vocabulary: str, unit: str, count: int, engines: 
     megabytes = path.stat().st_size / MEGABYTE
 
     def run(name: str) -> Row | None:
-        done = child("-m", "tests.bench.measure", "encode", name, vocabulary, str(path), unit, "4")
+        done = child(
+            "-m", "tests.bench.measure", "encode", name, vocabulary, str(path), unit, "2" if name in SLOW else "4"
+        )
         if done is None:
             return None
         first, *again = (one["wall_s"] for one in done.passes)
