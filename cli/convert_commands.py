@@ -8,7 +8,7 @@ import click
 
 from cli.output import Column, OutputOptions, Table, emit, format_options, output_options, print_tables, visible
 from cli.progress import say
-from tokenizer.errors import UserError
+from tokenizer.errors import UsageError, UserError
 
 if TYPE_CHECKING:
     from tokenizer import Tokenizer
@@ -50,11 +50,11 @@ def convert(
     """
     from tokenizer import formats, load_tokenizer
 
-    given = dict(map(_special, special_tokens))
-    tokenizer = load_tokenizer(source, split=split, special_tokens=given)
+    tokenizer = load_tokenizer(source, split=split, special_tokens=_given(special_tokens))
     path = Path(target)
     if target.endswith("/"):
         path /= "vocab.json"
+    _check_before_writing(target, path)
     replaced = formats.is_file(path) and not path.is_dir()
     for note in formats.write(tokenizer, path):
         say(note)
@@ -77,6 +77,25 @@ def convert(
         Column("checked_texts", "Texts checked", "right"),
     ]
     emit(Table("tok convert", columns, [row]), output)
+
+
+def _check_before_writing(target: str, path: Path) -> None:
+    from tokenizer.training_record import record_path
+
+    if not target:
+        raise UsageError("TARGET is empty", hint="name a file, such as mine.json")
+    if path.suffix == ".json" and record_path(path).exists():
+        raise UserError(
+            f"{record_path(path)} is the record of how another {path.name} was trained",
+            hint="write to another file, or delete the record first",
+        )
+
+
+def _given(special_tokens: tuple[str, ...]) -> dict[str, int | None]:
+    given = dict(map(_special, special_tokens))
+    if len(given) < len(special_tokens):
+        raise UsageError("a special token is given twice", hint="give each once, with one id")
+    return given
 
 
 def _special(text: str) -> tuple[str, int | None]:
@@ -136,7 +155,7 @@ def verify(
     from tokenizer.formats.verification import PEERS
     from tokenizer.formats.verification import verify as compare
 
-    chosen = load_tokenizer(tokenizer, split=split, special_tokens=dict(map(_special, special_tokens)))
+    chosen = load_tokenizer(tokenizer, split=split, special_tokens=_given(special_tokens))
     path = Path(tokenizer) if formats.is_file(Path(tokenizer)) else None
     verdicts = compare(chosen, path, [peer for peer in PEERS if against in (None, peer)])
     _emit_verdicts(chosen, verdicts, output)

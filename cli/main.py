@@ -5,6 +5,7 @@ A subcommand's module is imported only when that subcommand is called, so that `
 
 import errno
 import importlib
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -121,6 +122,8 @@ def _failure(err: Exception, *, verbose: bool) -> Failure:
         return Failure(err.format_message(), hint=f"`{path} --help` shows how it is put", exit_code=2, trace=trace)
     if isinstance(err, click.ClickException):
         return Failure(err.format_message(), hint="see the command's --help", exit_code=err.exit_code, trace=trace)
+    if isinstance(err, OSError) and err.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO) and err.filename is None:
+        return Failure(f"cannot write the output: {err.strerror}", hint="make room for it", exit_code=1, trace=trace)
     if isinstance(err, OSError) and err.filename is not None:
         what = f"{err.filename}: {err.strerror or err}"
         return Failure(what, hint="check that the path is right and that you may use it", exit_code=1, trace=trace)
@@ -194,8 +197,16 @@ def foreign_packages() -> list[tuple[str, str]]:
     return foreign
 
 
+def _open_closed_streams() -> None:
+    """Put nothing in the place of streams that were closed (`<&-`), lest a file that is opened later takes it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - as long as we run
+
+
 def main() -> None:
     """Run the command line; this is what the installed command calls."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a narrow encoding costs a glyph, not the command

@@ -223,7 +223,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
     A link is followed, and what is no regular file (a device, a pipe) is written to as it is.
     """
-    path = path.resolve() if path.is_symlink() else path
+    path = Path(os.path.realpath(path)) if path.is_symlink() else path
     existed = path.exists()
     try:
         if existed and not path.is_file() and not path.is_dir():

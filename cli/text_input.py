@@ -10,6 +10,7 @@ import click
 
 from cli.progress import say
 from tokenizer.errors import UsageError, UserError
+from tokenizer.sources import is_open_pipe
 
 Result = TypeVar("Result")
 
@@ -74,8 +75,10 @@ def stop_if_nobody_types() -> None:
 
 
 def read_file(path: Path) -> bytes:
-    """The bytes of a file; what stands in the way is told as a `UserError`."""
+    """The bytes of a file, or of a pipe; what stands in the way is told as a `UserError`."""
     try:
+        if path.is_char_device() and not is_open_pipe(str(path)):  # such as /dev/zero, which has no end
+            raise UserError(f"{path} is a device, not a file", hint="name a file, or - for stdin")
         return path.read_bytes()
     except FileNotFoundError:
         raise UserError(

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from os.path import realpath
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -180,12 +181,17 @@ def train(
 
 def _check_before_training(places: Mapping[Path, int], options: Mapping[str, Any]) -> None:
     """Find out what would keep the results from being written, before an hour of training and not after it."""
+    from tokenizer.formats import format_of
     from tokenizer.formats.agreement import check_agreement
+    from tokenizer.formats.files import check_writable
     from tokenizer.splits import NAMED_PATTERNS, make_split
+    from tokenizer.training_record import record_path
 
     path, size = next(iter(places.items()))
     if path.suffix != ".json":
         raise UsageError(f"{path} would hold a tokenizer.json", hint="let its name end in .json")
+    if format_of(path) != "tokenizer.json" or path.suffixes[-2:] == [".train", ".json"]:
+        raise UsageError(f"{path} is the name of another kind of file", hint="choose another name, such as mine.json")
     if not path.absolute().parent.is_dir():
         raise UserError(f"there is no directory {path.absolute().parent}", hint="make it first, or write elsewhere")
     if options["split"] not in NAMED_PATTERNS:
@@ -199,15 +205,19 @@ def _check_before_training(places: Mapping[Path, int], options: Mapping[str, Any
                 f"a vocabulary of {asked} cannot hold 256 bytes and {smallest - 256} special tokens",
                 hint=f"the smallest possible size is {smallest}",
             )
+    check_writable(written for place in places for written in (place, record_path(place)))
 
 
 def _without_outputs(sources: Sequence[str], places: Mapping[Path, int]) -> list[str]:
-    """The sources but for what this command writes: the directory of the texts may be that of the tokenizer."""
-    from tokenizer.sources import is_url
+    """The sources but for what this command wrote before: the directory of the texts may be that of the tokenizer."""
     from tokenizer.training_record import record_path
 
-    written = {name.resolve() for place in places for name in (place, record_path(place))}
-    kept = [source for source in sources if source == "-" or is_url(source) or Path(source).resolve() not in written]
+    read = {source: realpath(source) for source in sources}
+    for place in places:
+        if realpath(place) in read.values() and not record_path(place).exists():
+            raise UsageError(f"{place} is one of the texts, and would be overwritten", hint="write to another file")
+    written = {realpath(name) for place in places for name in (place, record_path(place))}
+    kept = [source for source in sources if read[source] not in written]
     if not kept:
         raise UserError("there is nothing to learn from but the tokenizer itself", hint="name files that hold text")
     return kept

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from tokenizer.compiled_merging import learn_merges
 from tokenizer.counting import LONGEST, SHOWN_BYTES, longest_of
 from tokenizer.kernels import counting
+from tokenizer.kernels.compiling import make_ready
 from tokenizer.kernels.memory import Fields, allocate, borrow
 from tokenizer.kernels.scanning import SPLITS, class_table, safe_cut
 from tokenizer.reference import Merge
@@ -46,6 +47,7 @@ class CompiledPreTokens:
         self._split = split
         self._most_bytes = min(LONGEST_PIECE, max_bytes or LONGEST_PIECE)
         self._jobs = jobs or processors()
+        make_ready(counting.count_text, counting.pour)  # here, where Ctrl-C ends a compilation, and not in a thread
         self._pool = ThreadPoolExecutor(self._jobs) if self._jobs > 1 else None
         self._running: deque[Future[None]] = deque()
         self._waiting: list[bytes] = []

@@ -104,7 +104,7 @@ class CompiledEncoder:
         table, pool = self._vocabulary.decoding, self._vocabulary.bytes
         size = table.array.size // 8
         given = np.ascontiguousarray(ids)
-        if given.dtype.itemsize != 4:
+        if given.dtype != np.int32:
             given = np.where((given < 0) | (given >= size), size, given).astype(np.int32)
         lent = borrow(given)
         total = decoding.decoded_size(table.address, size, lent.address, given.size)

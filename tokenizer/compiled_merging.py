@@ -47,7 +47,7 @@ def learn_merges(
         max_token_bytes: the same.
         never: the same.
     """
-    lowest = max(1, min_frequency)
+    lowest = min(max(1, min_frequency), 1 << 62)
     words = _Words(pre_tokens, wanted, byte_ids, first_id, max_token_bytes, never)
     if words[pairs.WANTED] == 0:
         return
@@ -94,7 +94,7 @@ class _Words(Fields):
         self[pairs.NEAR] = allocate(pairs.NEAR_ROW * tokens)
         self[pairs.TOUCHED] = allocate(4 * tokens)
         self[pairs.MERGES] = allocate(pairs.RESULT * wanted)
-        self[pairs.MOST_BYTES] = max_token_bytes or (1 << 62)
+        self[pairs.MOST_BYTES] = min(max_token_bytes or (1 << 62), 1 << 62)
         ask_sizes = allocate(1 + max(map(len, never), default=0))
         ask_sizes.array[[len(token) for token in never]] = 1
         self[pairs.ASK_SIZES], self[pairs.ASK_LAST] = ask_sizes, ask_sizes.array.size - 1

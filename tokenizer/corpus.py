@@ -116,7 +116,8 @@ def read_chunks(
         )
     for source, kind in zip(found, kinds, strict=True):
         _check_extras(source, kind)
-    return _read_all(list(zip(found, kinds, strict=True)), field or DEFAULT_FIELD, chunk_bytes, on_read)
+    named = DEFAULT_FIELD if field is None else field
+    return _read_all(list(zip(found, kinds, strict=True)), named, chunk_bytes, on_read)
 
 
 def stored_bytes(sources: Iterable[str]) -> int | None:

@@ -214,6 +214,8 @@ class Tokenizer:
         """
         import numpy as np
 
+        if isinstance(texts, str | bytes):
+            raise UsageError("the texts are one text, not a list of texts", hint="put the text into a list")
         cut = [list(self._specials.cut(as_bytes(text), allowed_special, disallowed_special)) for text in texts]
         parts = [part for text in cut for part, _ in text]
         arrays = self._encode_parts(parts, jobs or os.cpu_count() or 1)
@@ -296,7 +298,7 @@ class Tokenizer:
             return self._joined(ids)
         except KeyError as err:
             raise UserError(
-                f"{self.name} has no token with the id {err.args[0]}",
+                f"{self.name} has no token with the id {err.args[0]!r}",
                 hint=f"its ids run from 0 to {self.vocab_size - 1}; was the text encoded with another tokenizer?",
             ) from None
 

@@ -16,6 +16,7 @@ from array import array
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from contextlib import suppress
 from itertools import pairwise
+from operator import index
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -98,9 +99,13 @@ class PackedRanks(Mapping[bytes, int]):
         Raises:
             KeyError: there is no such rank.
         """
-        if not 0 <= rank <= self.highest:
+        try:
+            place = index(rank)
+        except TypeError:
+            raise KeyError(rank) from None
+        if not 0 <= place <= self.highest:
             raise KeyError(rank)
-        return self._data[self._places[rank] : self._places[rank + 1]]
+        return self._data[self._places[place] : self._places[place + 1]]
 
     def whole(self) -> dict[bytes, int]:
         """All of it as a dictionary, which is made once."""
@@ -151,9 +156,14 @@ def recall(source: Path, sha256: str) -> PackedRanks | None:
     """
     with suppress(OSError, UserError, ValueError):
         directory = cache_directory("ranks")
-        if _seen_file(directory, source).read_bytes() == _seen(source, sha256):
-            return PackedRanks((directory / f"{sha256}.packed").read_bytes())
+        if _content(_seen_file(directory, source)) == _seen(source, sha256):
+            return PackedRanks(_content(directory / f"{sha256}.packed"))
     return None
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file; of a pipe or a device, which may have no end, none."""
+    return path.read_bytes() if path.is_file() else b""
 
 
 def remember(source: Path, sha256: str, ranks: Mapping[bytes, int]) -> None:

@@ -105,10 +105,10 @@ def load_tokenizer(
         UserError: there is no such tokenizer, it is not on this machine, or its file is wrong.
         UsageError: a split or special tokens for what has its own.
     """
-    name = name_or_path or os.environ.get("NEEDLEPOINT_TOKENIZER")
+    name = (os.environ.get("NEEDLEPOINT_TOKENIZER") or None) if name_or_path is None else name_or_path
     if (split or special_tokens) and (not name or name in NAMES):
         raise UsageError(f"{name or 'the default tokenizer'} has its own split", hint="name a file, or give no split")
-    if not name:
+    if name is None:
         return _published("cl100k") or load_tokenizer("small")
     if name == "small":
         return _load_file(_SMALL_FILE, name)
@@ -118,7 +118,7 @@ def load_tokenizer(
         raise UserError(f"the vocabulary {name} is not on this machine", hint=f"needlepoint tok fetch {name}")
     from tokenizer import formats
 
-    if formats.is_file(Path(name)):
+    if name and formats.is_file(Path(name)):
         return _load_file(Path(name), name, formats.Given(make_split(split) if split else None, special_tokens or {}))
     import difflib
 

@@ -22,9 +22,12 @@ def find_sources(arguments: Iterable[str | Path]) -> list[str]:
 
     Raises:
         UserError: a source that is missing or is neither file nor directory, or no source at all.
+        UsageError: a single name in place of a list, or stdin twice.
 
     Example: find_sources(["texts", "more/*.jsonl.gz", "-"])
     """
+    if isinstance(arguments, str | Path):
+        raise UsageError("the sources are one name, not a list of names", hint="put the name into a list")
     found: list[str] = []
     for argument in map(str, arguments):
         if argument == "-" or is_open_pipe(argument):
@@ -35,7 +38,7 @@ def find_sources(arguments: Iterable[str | Path]) -> list[str]:
             found += _local_files(argument)
     if not found:
         raise UserError("there are no files to read", hint="name files, or directories that hold some")
-    if found.count("-") > 1:
+    if found.count("-") + found.count("/dev/stdin") > 1:
         raise UsageError("stdin (-) is named twice", hint="it can be read only once")
     return found
 
@@ -86,13 +89,14 @@ def told(source: str, verb: str, place: object = "") -> Iterator[None]:
 def _local_files(argument: str) -> list[str]:
     path = Path(argument)
     try:
-        kind = path.stat().st_mode
+        kind = os.stat(argument).st_mode  # noqa: PTH116 - to pathlib no name at all is this directory
     except FileNotFoundError:
         matches = sorted(glob.glob(argument, recursive=True)) if glob.has_magic(argument) else []  # noqa: PTH207 - absolute ones, too
         if matches:
             return list(dict.fromkeys(file for match in matches for file in _local_files(match)))
         raise UserError(
-            f"there is no file {argument}", hint="check the name; directories are read with all they hold"
+            f"there is no file {argument or repr(argument)}",
+            hint="check the name; directories are read with all they hold",
         ) from None
     except (OSError, ValueError) as err:
         raise UserError(
@@ -123,9 +127,12 @@ def _remote_files(url: str) -> list[str]:
     """The files that a URL means; web servers know neither directories nor globs."""
     with told(url, "find"):
         import fsspec
+        from fsspec.implementations.local import LocalFileSystem
 
         filesystem, path = fsspec.core.url_to_fs(url)
         _, link, rest = url.partition("::")  # zip://inside.txt::https://outside.zip
+        if isinstance(filesystem, LocalFileSystem) and not link:
+            return _local_files(path)
         names: list[str]
         try:
             kind = filesystem.info(path)["type"]

@@ -33,9 +33,14 @@ def as_bytes(text: str | bytes) -> bytes:
     r"""The UTF-8 of a text; bytes stay as they are, lone surrogates become U+FFFD, as in tiktoken.
 
     Example: as_bytes("a\ud800") == b"a\xef\xbf\xbd"
+
+    Raises:
+        UsageError: it is neither.
     """
     if isinstance(text, bytes):
         return text
+    if not isinstance(text, str):
+        raise UsageError(f"{type(text).__name__} is no text", hint="give text as str or bytes")
     try:
         return text.encode()
     except UnicodeEncodeError:

@@ -198,7 +198,7 @@ def show(rows: Sequence[Row], console: Console) -> None:
 def _cell(row: Row, key: str) -> str:
     value = row.get(key)
     if isinstance(value, list):
-        return f"{value[1]:.2f}x ({value[0]:.2f}-{value[2]:.2f})"
+        return f"{value[1]:.2f}x\n{value[0]:.2f}-{value[2]:.2f}"
     if key in {"first_s", "again_s"} and "mb" in row:
         return f"{row['mb'] / value:.0f} MB/s" if value else ""
     if value is None or isinstance(value, bool):

@@ -40,10 +40,11 @@ def multilingual(size: int) -> bytes:
 
 
 def mixed(size: int) -> bytes:
-    """What a training corpus is like: prose, code and many languages in turns of a hundred kilobytes."""
-    parts = [english(size // 2), code(size // 3), multilingual(size - size // 2 - size // 3)]
+    """What a training corpus is like: prose, code and many languages in turns of 100,000 characters."""
+    sources = (english(size // 2), code(size // 3), multilingual(size - size // 2 - size // 3))
+    parts = [source.decode("utf-8", "ignore") for source in sources]
     turns = range(0, max(map(len, parts)), 100_000)
-    return b"".join(part[start : start + 100_000] for start in turns for part in parts)[:size]
+    return "".join(part[start : start + 100_000] for start in turns for part in parts).encode()
 
 
 # Inputs on which quadratic algorithms show, by name; each a function of the size.

@@ -30,7 +30,7 @@ def train_gigabpe(path: Path, vocab_size: int) -> None:
 def train_gigatoken(path: Path, vocab_size: int) -> None:
     import gigatoken
 
-    gigatoken.train_bpe(gigatoken.TextFileSource(str(path)), vocab_size, {})
+    gigatoken.train_bpe(gigatoken.TextFileSource([str(path)]), vocab_size, [])
 
 
 def train_rustbpe(path: Path, vocab_size: int) -> None:

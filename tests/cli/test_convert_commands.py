@@ -84,12 +84,22 @@ class TestConvert:
             (["mine.json", "mine.model", "--split", "gpt2"], 2, "says itself how it splits", "--special"),
             (["small", "small.tiktoken", "--special", "<x>"], 2, "has its own split", "name a file"),
             (["mine.json"], 2, "TARGET", "--help"),
+            (["mine.json", ""], 2, "TARGET is empty", "mine.json"),
+            (["none", "x.json", "--special", "<a>=1", "--special", "<a>=2"], 2, "is given twice", "one id"),
+            (["", "x.json"], 1, "there is no tokenizer ''", "small"),
         ],
     )
     def test_what_cannot_be_done_is_told(self, mine, arguments, code, error, hint):
         told, advice = failure(run("convert", *arguments), code)
         assert error in told
         assert hint in advice
+
+    def test_the_record_of_a_training_is_not_left_beside_another_tokenizer(self, mine):
+        Path("other.train.json").write_text("{}", encoding="utf-8")
+        error, hint = failure(run("convert", mine, "other.json"), 1)
+        assert "other.train.json is the record of how another other.json was trained" in error
+        assert "delete the record" in hint
+        assert not Path("other.json").exists()
 
     def test_a_tiktoken_file_of_an_unknown_name_needs_its_split(self, mine):
         run("convert", mine, "mine.tiktoken")

@@ -106,6 +106,11 @@ def test_version_is_one_line():
             ["error: notes.txt: Permission denied", "hint: check that the path is right and that you may use it"],
         ),
         (
+            OSError(errno.ENOSPC, "No space left on device"),
+            1,
+            ["error: cannot write the output: No space left on device", "hint: make room for it"],
+        ),
+        (
             ZeroDivisionError("by zero"),
             1,
             [
@@ -193,6 +198,23 @@ def test_a_real_interrupt_ends_with_130_and_a_closed_pipe_quietly():
         check=False,
     )
     assert (shell.stdout, shell.stderr) == ("0\n", "")
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "printed"),
+    [
+        ("tok count -t small <&-", 0, "0\n"),
+        ("tok train - -o none.json <&-", 1, ""),
+        ("tok show -t small hello >&-", 0, ""),
+        ("tok count -t small hello 2>&-", 0, "2\n"),
+        ("tok count -t none hello <&- >&- 2>&-", 1, ""),
+    ],
+)
+def test_streams_may_be_closed(command, code, printed):
+    shell = ["/bin/sh", "-c", f'"$0" -m cli {command}', sys.executable]
+    done = subprocess.run(shell, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (code, printed), done.stderr
+    assert "inside" not in done.stderr
 
 
 @pytest.mark.parametrize("name", ["tokenizer", "probes"])

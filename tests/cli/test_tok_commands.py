@@ -200,6 +200,7 @@ class TestCount:
         [
             (["-i", "none.txt"], 1, "none.txt"),
             (["-i", "."], 1, "directory"),
+            (["-i", "/dev/zero"], 1, "is a device"),
             (["a text", "-i", "none.txt"], 2, "together"),
             (["a", "-t", "gtp2"], None, "gpt2"),
             (["a", "-t", "none.json"], None, "none.json"),

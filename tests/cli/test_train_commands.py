@@ -191,6 +191,22 @@ class TestSources:
             "nothing to learn from" in failure(run(tmp_path / "o*.json", "-o", tmp_path / "out.json", *options), 1)[0]
         )
 
+    def test_a_text_is_never_overwritten(self, corpus, tmp_path):
+        text = tmp_path / "texts.json"
+        text.write_bytes(corpus.read_bytes())
+        for source in (tmp_path, text, f"file://{text}"):
+            assert "would be overwritten" in failure(run(source, corpus, "-o", text), 2)[0]
+        assert [path.read_bytes() for path in tmp_path.iterdir()] == [corpus.read_bytes()]
+
+    def test_a_directory_in_the_way_is_told_before_training(self, corpus, tmp_path):
+        for name in ("mine.json", "mine.train.json", "mine-300.json"):
+            (tmp_path / name).mkdir()
+            result = run(corpus, "-o", tmp_path / "mine.json", "--sizes", "300", "--vocab-size", "310")
+            assert name in failure(result, 2 if name == "mine.json" else 1)[0]
+            assert "training:" not in result.stderr
+            (tmp_path / name).rmdir()
+        assert not list(tmp_path.iterdir())
+
     def test_missing_empty_and_damaged_corpora_are_told_and_nothing_is_written(self, tmp_path):
         out = tmp_path / "out.json"
         (tmp_path / "empty.txt").touch()
@@ -306,6 +322,9 @@ class TestOptions:
             (["--layout", "neat"], 2, "neat"),
             (["-o", "nowhere/at/all.json"], 1, "nowhere/at"),
             (["-o", "mine.model"], 2, "end in .json"),
+            (["-o", "vocab.json"], 2, "another kind of file"),
+            (["-o", "mine.train.json"], 2, "another kind of file"),
+            (["-o", f"{'x' * 245}.json"], 1, "File name too long"),
         ],
     )
     def test_wrong_options_are_told_before_training_and_nothing_is_written(self, corpus, tmp_path, options, code, what):

@@ -265,6 +265,21 @@ def test_sources_that_are_not_there_are_told_before_anything_is_read(tmp_path):
             read_chunks(nothing)
 
 
+def test_names_that_mean_nothing_or_have_no_end_are_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for sources in ([""], ["file:///dev/zero"], [f"file://{tmp_path}/pipe"]):
+        with pytest.raises(UserError, match=r"there is no file ''|is neither a file nor a directory"):
+            read_chunks(sources)
+    for sources in (["-", "/dev/stdin"], "one.txt", tmp_path):
+        with pytest.raises(UsageError, match=r"named twice|one name, not a list"):
+            read_chunks(sources)
+
+
+def test_a_field_without_a_name_is_no_other_field(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "one", "": "two"}\n', encoding="utf-8")
+    assert [chunk.data for chunk in read_chunks([tmp_path / "a.jsonl"], field="")] == [b"two"]
+
+
 def test_a_file_that_vanishes_is_told(tmp_path):
     path = tmp_path / "a.txt"
     path.touch()

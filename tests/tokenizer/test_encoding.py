@@ -128,6 +128,16 @@ def test_any_bytes_come_back(data: bytes) -> None:
     assert b"".join(tokenizer.pre_tokens(data)) == data
 
 
+def test_what_is_no_text_is_refused(trained: Tokenizer) -> None:
+    for wrong in (None, 1, ["a"], bytearray(b"a")):
+        for method in (trained.encode, trained.count, trained.encode_array, trained.offsets, trained.pre_tokens):
+            with pytest.raises(UsageError, match="is no text"):
+                method(wrong)  # type: ignore[arg-type]
+    for wrong in ("abc", b"abc"):
+        with pytest.raises(UsageError, match="one text, not a list"):
+            trained.encode_batch(wrong)
+
+
 def test_an_unknown_id_is_named_with_the_range(both_engines: Callable[..., tuple]) -> None:
     ours, _ = both_engines("cl100k")
     for unknown in (-1, 100256, 100277):  # 100256 is a hole

@@ -57,7 +57,7 @@ def test_tiktoken_files_are_read_by_tiktoken_and_by_us(
     assert "tok convert" in failure.value.hint
     with pytest.raises(UserError, match=r"does not say the id of the special token '<\|end\|>'"):
         load_tokenizer(str(path), split="cl100k", special_tokens={"<|end|>": None})
-    with pytest.raises(UserError, match=r"another token of .* has it"):
+    with pytest.raises(UserError, match=r"cannot have the id 7: another token has it"):
         load_tokenizer(str(path), split="cl100k", special_tokens={"<|end|>": 7})
 
 

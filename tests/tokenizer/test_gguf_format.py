@@ -1,6 +1,7 @@
 """The tokenizers of GGUF files: splits by their names, kinds of tokens, and llama.cpp as the judge of a real model."""
 
 import json
+import os
 import struct
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -124,6 +125,24 @@ def test_wrong_beginnings(trained: Tokenizer, tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match=message):
             load_tokenizer(written(content, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("beginning", "message"),
+    [
+        (struct.pack("<Q", 1 << 30), "a text of 1073741824 bytes is far too long"),
+        (text("x") + struct.pack("<IIQ", ARRAY, TEXT, 1 << 27), "a list of 134217728 values is far too long"),
+        (text("tokenizer.ggml.tokens") + struct.pack("<IIQ", ARRAY, 0, 1 << 30), "a list of .* is far too long"),
+        (text("tokenizer.ggml.pre") + struct.pack("<IQ", TEXT, 1 << 30), "a text of .* is far too long"),
+    ],
+)
+def test_a_file_of_nothing_but_zeros_costs_neither_time_nor_memory(
+    beginning: bytes, message: str, tmp_path: Path
+) -> None:
+    path = written(b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + beginning, tmp_path)
+    os.truncate(path, 1 << 31)
+    with pytest.raises(UserError, match=message):
+        load_tokenizer(path)
 
 
 @pytest.mark.model

@@ -141,6 +141,10 @@ def lines(content: bytes) -> list[bytes]:
     return content.splitlines(keepends=True)
 
 
+def doublings(count: int) -> bytes:
+    return b"".join(b"%d %d\n" % (one, one) for one in range(256, 256 + count))
+
+
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
@@ -174,6 +178,8 @@ def lines(content: bytes) -> list[bytes]:
         ("mine.model", lambda content: b"minbpe v1\na+$\n0\n", "line 2: '.' in a pattern means something else"),
         ("mine.model", lambda content: content.replace(b"<|end|> 270", b"<|end|> 97"), "line 4: .* has the id 97"),
         ("mine.model", lambda content: content.replace(b"<|end|> 270", b"<| end|> 270"), "line 4: should be a special"),
+        ("mine.model", lambda content: content.replace(b"> 270", b"> 2147483648"), "line 4: the id 21.* is too large"),
+        ("mine.model", lambda content: b"minbpe v1\n\n0\n97 97\n" + doublings(60), "line 31: .* more than 256 MB"),
         ("mine.model", lambda content: content + b"270 97\n", "names the id 270, but only ids below 270 are made yet"),
         ("mine.model", lambda content: content + b"271 270\n", "names the id 271, but only"),
         ("mine.model", lambda content: content + lines(content)[5], "line 19: the merge makes .* is already"),
@@ -237,6 +243,43 @@ def test_names_of_what_cannot_be_read(tmp_path: Path) -> None:
     for name, message in odd_names(tmp_path):
         with pytest.raises(UserError, match=message):
             load_tokenizer(name)
+
+
+@pytest.mark.parametrize("name", ["mine.tiktoken", "pair/vocab.json"])
+@pytest.mark.parametrize("given", [{"": 300}, {"\ud800": 300}, {"<a>": -1}, {"<a>": 1 << 31}, {"<a>": 300, "<b>": 300}])
+def test_special_tokens_that_cannot_be(
+    name: str, given: dict[str, int], contents: dict[str, bytes], tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(contents[name])
+    with pytest.raises(UserError, match=r"the special token .* (is empty|is not text|cannot have the id)"):
+        load_tokenizer(str(tmp_path / name), split="gpt2", special_tokens=given)
+
+
+def test_what_a_merge_makes_is_not_special(trained: Tokenizer, tmp_path: Path) -> None:
+    trained.save(tmp_path / "vocab.json")
+    with pytest.raises(UserError, match='"at" is made by a merge'):
+        load_tokenizer(str(tmp_path), split="gpt2", special_tokens={"<|end|>": None, "at": None})
+
+
+def test_an_added_token_of_any_length_is_not_looked_for(trained: Tokenizer, tmp_path: Path) -> None:
+    content = to_json(trained)
+    added = content["added_tokens"][0] | {"id": 271, "content": "x" * 300_000}
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(content | {"added_tokens": [added]}), encoding="utf-8")
+    with pytest.raises(UserError, match=r"added_tokens\[0\].content is"):
+        load_tokenizer(str(path))
+
+
+def test_where_there_is_no_room_nothing_is_changed(tmp_path: Path) -> None:
+    old = {tmp_path / "mine.json": b"old", tmp_path / "mine.train.json": b"old, too"}
+    files.write_files(old)
+    (tmp_path / "file").touch()
+    for hopeless in (tmp_path / "file" / "below", tmp_path / "new" / ("x" * 300)):
+        with pytest.raises(UserError, match="cannot write"):
+            files.write_files({**dict.fromkeys(old, b"new"), hopeless: b""})
+        with pytest.raises(UserError, match="cannot write"):
+            files.write_files({hopeless: b"", tmp_path / "new" / "other": b""})
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == {**old, tmp_path / "file": b""}
 
 
 def test_places_that_cannot_be_written(trained: Tokenizer, tmp_path: Path) -> None:

@@ -49,9 +49,9 @@ def test_what_is_not_there_is_a_key_error() -> None:
     ours = PackedRanks(pack(RANKS))
     with pytest.raises(KeyError):
         ours[b"abcd"]
-    for rank in (-1, 258, 1 << 40):
+    for rank in (-1, 258, 1 << 40, 1.5, None, "1"):
         with pytest.raises(KeyError, match=str(rank)):
-            ours.token(rank)
+            ours.token(rank)  # type: ignore[arg-type]
     assert "ab" not in ours
 
 
@@ -103,6 +103,16 @@ def test_a_damaged_cache_is_made_again(source: Path, own_home: Path) -> None:
     cached.unlink()
     assert recall(source, HASH) is None
     assert {path.suffix for path in cached.parent.iterdir()} == {".seen"}  # nothing half written stays behind
+
+
+def test_a_pipe_or_a_device_in_the_cache_is_not_read(source: Path, own_home: Path) -> None:
+    for pattern in ("*.packed", "*.seen"):
+        remember(source, HASH, RANKS)
+        (kept,) = (own_home / "cache" / "ranks").glob(pattern)
+        for put in (os.mkfifo, lambda path: path.symlink_to("/dev/zero")):
+            kept.unlink()
+            put(kept)
+            assert recall(source, HASH) is None
 
 
 def test_where_nothing_can_be_written_the_answers_are_the_same(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:

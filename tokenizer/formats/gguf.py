@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from tokenizer.byte_alphabet import from_letters
 from tokenizer.encoding import Tokenizer
 from tokenizer.errors import UserError
-from tokenizer.formats.files import brief, check_regular
+from tokenizer.formats.files import LARGEST, brief, check_regular
 from tokenizer.formats.vocabulary import bytes_of_letters, check_alphabet
 from tokenizer.splits import Split
 
@@ -22,6 +22,7 @@ _TEXT, _ARRAY = 8, 9
 _VERSIONS = (2, 3)
 _PREFIX = "tokenizer.ggml."
 _LONGEST_KEY = 1 << 16  # bytes, as llama.cpp has it
+_LONGEST_LIST = 1 << 24  # values that are looked at one by one; vocabularies have some hundred thousand
 _WANTED = ("model", "pre", "tokens", "merges", "token_type")
 
 # How a token's `token_type` is told: ordinary text, found on request, found always.
@@ -73,6 +74,7 @@ class _Metadata:
         self.content = content
         self.source = source
         self.position = 0
+        self.room = LARGEST  # bytes that may still be taken
 
     def wrong(self, what: str, position: int | None = None) -> NoReturn:
         at = self.position if position is None else position
@@ -84,15 +86,21 @@ class _Metadata:
         start = self.position
         if size > len(self.content) - start:
             self.wrong(f"{size} bytes should follow, and the file ends at {len(self.content)}")
+        self.room -= size
+        if self.room < 0:
+            self.wrong(f"the tokenizer has more than {LARGEST >> 20} MB, which no vocabulary has")
         self.position = start + size
         return self.content[start : self.position]
 
     def number(self, form: str) -> Any:
         return struct.unpack(form, self.take(struct.calcsize(form)))[0]
 
-    def text(self) -> str:
+    def text(self, longest: int = LARGEST) -> str:
         start = self.position
-        data = self.take(self.number("<Q"))
+        size = self.number("<Q")
+        if longest < size <= len(self.content) - self.position:
+            self.wrong(f"a text of {size} bytes is far too long", start)
+        data = self.take(size)
         try:
             return data.decode()
         except UnicodeDecodeError:
@@ -109,9 +117,9 @@ class _Metadata:
         found: dict[str, Any] = {}
         for _ in range(self.number("<Q")):
             start = self.position
-            key = self.text()
-            if not key or len(key) > _LONGEST_KEY:
-                self.wrong("a key is empty or far too long", start)
+            key = self.text(_LONGEST_KEY)
+            if not key:
+                self.wrong("a key is empty", start)
             kind = self.number("<I")
             name = key.removeprefix(_PREFIX) if key.startswith(_PREFIX) else ""
             if name in found:
@@ -127,7 +135,7 @@ class _Metadata:
             return self.text()
         if kind == _ARRAY:
             element, count = self.array()
-            return [self.value(element) for _ in range(count)]
+            return [self.value(element) for _ in self.each(count)]
         return self.number(self.form(kind))
 
     def skip(self, kind: int) -> None:
@@ -136,7 +144,7 @@ class _Metadata:
         elif kind == _ARRAY:
             element, count = self.array()
             if element == _TEXT:
-                for _ in range(count):
+                for _ in self.each(count):
                     self.take_nothing(self.number("<Q"))
             else:
                 self.take_nothing(count * struct.calcsize(self.form(element)))
@@ -158,6 +166,11 @@ class _Metadata:
         if count * smallest > len(self.content) - self.position:
             self.wrong(f"a list of {count} values does not fit into the file", start)
         return element, count
+
+    def each(self, count: int) -> range:
+        if count > _LONGEST_LIST:
+            self.wrong(f"a list of {count} values is far too long")
+        return range(count)
 
     def form(self, kind: int) -> str:
         if kind not in _NUMBERS:

@@ -4,8 +4,8 @@ Whatever would change ids and is not done here (normalizers, dropout, prefixes .
 for it. Post-processors are passed over: ids are those of `encode(text, add_special_tokens=False)`.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,6 +21,7 @@ _KEYS = frozenset(
     "version truncation padding added_tokens normalizer pre_tokenizer post_processor decoder model".split()
 )
 _LONGEST_PATTERN = 5000  # characters; real ones have a few hundred
+_LONGEST_ADDED = 1000  # characters; real ones have a few dozen
 _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"  # as ByteLevel spells it
 # What ByteLevel's neighbour `Digits` takes for a digit: \p{N}, and numerals that were added to Unicode later on.
 _DIGIT = r"[\p{N}\x{11DE0}-\x{11DE9}\x{16FF4}-\x{16FF6}]"
@@ -166,6 +167,8 @@ class _File:
     def added_text(self, text: Any, key: str, merged: set[str]) -> str:
         if not isinstance(text, str) or not text or any("\ud800" <= letter <= "\udfff" for letter in text):
             self.malformed(f"{key}.content", "should be text")
+        if len(text) > _LONGEST_ADDED:
+            self.unsupported(f"{key}.content", text)
         if text in merged or _is_letter(text):
             self.unsupported(f"{key}.content", text)
         return text
@@ -238,10 +241,17 @@ def _in_the_way(found_first: Iterable[str], found_later: Iterable[str]) -> list[
 
     Example: of the earlier "<|a|>", the later "x<|a|>" and "a<|"; but not "|>": wherever both are, "<|a|>" begins first
     """
-    earlier = set(found_first)
-    beginnings = {beginning for text in earlier for beginning in accumulate(text)}
-    return [
-        text
-        for text in found_later
-        if any(text[start:] in beginnings for start in range(1, len(text))) or any(one in text for one in earlier)
-    ]
+    earlier = sorted(found_first)
+    known, lengths = set(earlier), {len(text) for text in earlier}
+
+    def is_in_the_way(text: str) -> bool:
+        for start in range(len(text)):
+            if any(text[start : start + length] in known for length in lengths):
+                return True
+            rest = text[start:]  # may one of the earlier begin with it?
+            place = bisect_left(earlier, rest)
+            if start and place < len(earlier) and earlier[place].startswith(rest):
+                return True
+        return False
+
+    return list(filter(is_in_the_way, found_later))

@@ -14,7 +14,7 @@ from tokenizer.errors import UserError
 from tokenizer.formats.files import AGAIN, brief, parse_json, read_bytes
 from tokenizer.formats.recipes import check_no_literals, check_pieces, merges_of
 from tokenizer.formats.tiktoken import single_pattern
-from tokenizer.formats.vocabulary import bytes_of_letters, check_alphabet, check_ids, with_specials
+from tokenizer.formats.vocabulary import bytes_of_letters, check_alphabet, check_ids, check_special, with_specials
 from tokenizer.splits import Split
 
 _HEADER = "#version: 0.2"
@@ -31,8 +31,17 @@ def read(
     source = str(vocabulary_path)
     ids = check_ids(parse_json(read_bytes(vocabulary_path), source), source, "the file")
     merges = _merges(read_bytes(merges_path), str(merges_path), ids)
-    specials = {token: _special_id(token, one, ids, source) for token, one in special_tokens.items()}
+    specials: dict[str, int] = {}
+    for token, given in special_tokens.items():
+        one = _special_id(token, given, ids, source)
+        taken = specials.values() if token in ids else {*ids.values(), *specials.values()}
+        check_special(token, one, taken, source)
+        specials[token] = one
     made = {left + right for left, right in merges}
+    if merged := next((token for token in specials if token in made), None):
+        raise UserError(
+            f"{source}: {brief(merged)} is made by a merge, and so not special", hint="leave out its --special"
+        )
     ordinary = {text: one for text, one in ids.items() if text not in specials}
     unmade = [text for text in ordinary if len(text) > 1 and text not in made]
     if unmade:
@@ -60,8 +69,6 @@ def _special_id(token: str, given: int | None, ids: Mapping[str, int], source: s
     one = stated if given is None else given
     if one is None:
         raise UserError(f"{source} has no token {token!r}", hint=f"say its id: --special '{token}=ID'")
-    if stated is None and one in ids.values():
-        raise UserError(f"{source}: another token has the id {one}", hint="give each special token an id of its own")
     return one
 
 

@@ -17,9 +17,10 @@ from typing import NoReturn
 
 from tokenizer.encoding import Tokenizer
 from tokenizer.errors import UsageError, UserError
-from tokenizer.formats.files import AGAIN, brief, read_bytes
+from tokenizer.formats.files import AGAIN, LARGEST, brief, read_bytes
 from tokenizer.formats.recipes import check_no_holes, check_no_literals, check_pieces, merges_of, readable
 from tokenizer.formats.tiktoken import single_pattern
+from tokenizer.formats.vocabulary import LARGEST_ID
 from tokenizer.splits import NAMED_PATTERNS, NO_SPLIT, Split, make_split
 
 _VERSION = "minbpe v1"
@@ -99,6 +100,7 @@ class _File:
 
     def special_tokens(self, count: int) -> dict[str, int]:
         specials: dict[str, int] = {}
+        taken: set[int] = set()
         for _ in range(count):
             words = self.next_line().split()
             if len(words) != 2:
@@ -106,8 +108,9 @@ class _File:
             if words[0] in specials:
                 self.wrong(f"the special token {words[0]!r} stands twice")
             one = self.number(words[1])
-            if one in specials.values():
-                self.wrong(f"the id {one} stands twice")
+            if one in taken or one >= LARGEST_ID:
+                self.wrong(f"the id {one} {'stands twice' if one in taken else 'is too large'}")
+            taken.add(one)
             specials[words[0]] = one
         return specials
 
@@ -115,6 +118,7 @@ class _File:
         tokens = [bytes([byte]) for byte in range(256)]
         ids = {token: one for one, token in enumerate(tokens)}
         merges = []
+        room = LARGEST  # a few merges that double their token each time would fill any memory
         while self.place < len(self.lines):
             words = self.next_line().split()
             if len(words) != 2:
@@ -122,6 +126,9 @@ class _File:
             left, right = map(self.number, words)
             if max(left, right) >= len(tokens):
                 self.wrong(f"the merge names the id {max(left, right)}, but only ids below {len(tokens)} are made yet")
+            room -= len(tokens[left]) + len(tokens[right])
+            if room < 0:
+                self.wrong(f"the merges make tokens of more than {LARGEST >> 20} MB, which no vocabulary has")
             token = tokens[left] + tokens[right]
             if token in ids:
                 self.wrong(f"the merge makes {readable(token)}, which the id {ids[token]} is already")

@@ -6,6 +6,8 @@ from tokenizer.encoding import Tokenizer
 from tokenizer.errors import UserError
 from tokenizer.reference import NEVER, encode_piece
 
+_SHOWN = 80  # bytes of a token in a message
+
 
 def recover_merges(vocabulary: Mapping[bytes, int]) -> list[tuple[bytes, bytes]]:
     """The merges behind ranks: the two parts into which a token falls when it may not be made itself.
@@ -118,11 +120,12 @@ def check_no_literals(tokenizer: Tokenizer) -> None:
 
 
 def readable(token: bytes) -> str:
-    r"""A token for a message: its text, or its bytes if it has none.
+    r"""A token for a message: its text, or its bytes if it has none; cut short.
 
     Example: readable(b"a\n") == "'a\\n'"; readable(b"\xff") == "b'\\xff'"
     """
+    more = " ..." if len(token) > _SHOWN else ""
     try:
-        return repr(token.decode())
+        return repr(token[:_SHOWN].decode()) + more
     except UnicodeDecodeError:
-        return repr(token)
+        return repr(token[:_SHOWN]) + more

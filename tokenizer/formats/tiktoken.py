@@ -8,6 +8,7 @@ from tokenizer.encoding import Tokenizer
 from tokenizer.errors import UserError
 from tokenizer.formats.files import read_bytes
 from tokenizer.formats.recipes import check_no_holes, check_no_literals, check_ranks
+from tokenizer.formats.vocabulary import check_special
 from tokenizer.patterns import parse
 from tokenizer.splits import Split
 
@@ -28,11 +29,7 @@ def read(path: Path, name: str, split: Split, special_tokens: Mapping[str, int |
             raise UserError(
                 f"{path} does not say the id of the special token {token!r}", hint=f"say it: --special '{token}=ID'"
             )
-        if one in taken:
-            raise UserError(
-                f"the special token {token!r} cannot have the id {one}: another token of {path} has it",
-                hint="give each special token an id of its own",
-            )
+        check_special(token, one, taken, str(path))
         taken.add(one)
         specials[token] = one
     return Tokenizer(

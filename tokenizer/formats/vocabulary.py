@@ -1,7 +1,7 @@
 """Vocabularies in the byte alphabet, as `tokenizer.json`, `vocab.json` and GGUF hold them."""
 
 import string
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from tokenizer.byte_alphabet import BYTES_BY_LETTER, from_letters, to_letters
@@ -9,7 +9,7 @@ from tokenizer.encoding import Tokenizer
 from tokenizer.errors import UserError
 from tokenizer.formats.files import AGAIN, brief
 
-_LARGEST_ID = 1 << 31
+LARGEST_ID = 1 << 31  # and no id is as large
 _PRINTED = frozenset(string.printable) - frozenset("\x0b\x0c\r")
 
 
@@ -23,7 +23,7 @@ def check_ids(found: Any, source: str, key: str) -> dict[str, int]:
         raise UserError(f"{source}: {key} should be an object {{...}}", hint=AGAIN)
     text_of: dict[int, str] = {}
     for text, one in found.items():
-        if type(one) is not int or not 0 <= one < _LARGEST_ID:
+        if type(one) is not int or not 0 <= one < LARGEST_ID:
             raise UserError(
                 f"{source}: {key}[{brief(text)}] should be an id, a number from 0 on, and is {brief(one)}", hint=AGAIN
             )
@@ -33,6 +33,27 @@ def check_ids(found: Any, source: str, key: str) -> dict[str, int]:
             )
         text_of[one] = text
     return found
+
+
+def check_special(token: str, one: int, taken: Container[int], source: str) -> None:
+    """Make sure that this can be a special token, with this id beside those that are taken.
+
+    Raises:
+        UserError: it is no text, or the id is none or another's; `source` names the file.
+    """
+    if not token or any("\ud800" <= letter <= "\udfff" for letter in token):
+        what = "not text" if token else "empty"
+        raise UserError(f"{source}: the special token {token!r} is {what}", hint="write it in UTF-8")
+    if type(one) is not int or not 0 <= one < LARGEST_ID:
+        raise UserError(
+            f"{source}: the special token {token!r} cannot have the id {one!r}",
+            hint=f"ids are numbers from 0 to {LARGEST_ID - 1}",
+        )
+    if one in taken:
+        raise UserError(
+            f"{source}: the special token {token!r} cannot have the id {one}: another token has it",
+            hint="give each special token an id of its own",
+        )
 
 
 def bytes_of_letters(ids: Mapping[str, int], source: str, key: str) -> dict[bytes, int]:

@@ -9,6 +9,7 @@ import ctypes
 import hashlib
 import os
 import platform
+import stat
 import tempfile
 import threading
 from collections.abc import Callable
@@ -47,6 +48,13 @@ def helper(function: Callable[P, R]) -> Callable[P, R]:
     return cast("Callable[P, R]", ForNumba(lambda: _numba().njit(forceinline=True, error_model="numpy")(function)))
 
 
+def make_ready(*kernels: Callable[..., object]) -> None:
+    """Compile or load kernels now, rather than at their first call."""
+    for each in kernels:
+        assert isinstance(each, _Kernel)
+        each.make_ready()
+
+
 class ForNumba:
     """What Numba knows to compile, made when Numba meets its name in a kernel, and never for code that was kept."""
 
@@ -75,6 +83,10 @@ class _Kernel:
         if self._entry(ctypes.byref(result), ctypes.byref(problem), *arguments):
             raise IndexError("a kernel reached outside its buffers")
         return result.value
+
+    def make_ready(self) -> None:
+        """Compile or load it, unless that was done."""
+        _ = self._entry
 
     @cached_property
     def _dispatcher(self) -> Any:
@@ -130,8 +142,13 @@ def _load(symbol: str, code: bytes) -> int:
 
 def _kept(name: str) -> tuple[str, bytes] | None:
     """The symbol and the object file of a kernel that was compiled before; None if it is not there, or damaged."""
+    if (directory := _code_directory()) is None:
+        return None
+    path = Path(directory, name)
     try:
-        content = Path(_code_directory() or "", name).read_bytes() if _code_directory() else b""
+        if not _is_ours_alone(path.stat()):
+            return None
+        content = path.read_bytes()
     except OSError:
         return None
     digest, _, rest = content.partition(b"\n")
@@ -141,16 +158,23 @@ def _kept(name: str) -> tuple[str, bytes] | None:
     return symbol.decode(), code
 
 
+def _is_ours_alone(status: os.stat_result) -> bool:
+    """Whether this is a plain file that nobody else may write to: what is in it will be run."""
+    is_own = not hasattr(os, "getuid") or status.st_uid == os.getuid()
+    return stat.S_ISREG(status.st_mode) and is_own and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
 def _keep(name: str, symbol: str, code: bytes) -> None:
     if (directory := _code_directory()) is None:
         return
     rest = symbol.encode() + b"\n" + code
+    temporary = Path(directory, f".{name}.{os.getpid()}")
     try:
-        with tempfile.NamedTemporaryFile(dir=directory, delete=False) as file:
-            file.write(hashlib.sha256(rest).hexdigest().encode() + b"\n" + rest)
-        Path(file.name).replace(Path(directory, name))
+        temporary.write_bytes(hashlib.sha256(rest).hexdigest().encode() + b"\n" + rest)
+        temporary.chmod(0o600)
+        temporary.replace(Path(directory, name))
     except OSError:  # a full disk: the next process compiles again
-        return
+        temporary.unlink(missing_ok=True)
 
 
 @cache
@@ -177,3 +201,8 @@ def _code_directory() -> str | None:
             return str(place)
     except (UserError, OSError):
         return None
+
+
+# Without kept code Numba is needed at once; where it is broken, its error belongs to the import of this module.
+if _code_directory() is None or not any(Path(_code_directory() or "").iterdir()):
+    _numba()
