@@ -165,30 +165,6 @@ def _store(bits: int) -> Callable[..., int]:
     return _instruction(2, build)
 
 
-def _vector_test(test: Callable[[Any, Any, Callable[[int], Any]], Any]) -> Callable[..., int]:
-    """Sixteen bytes from an address on; bit n of the result is what `test` says of the n-th."""
-    vector = ir.VectorType(ir.IntType(8), 16)
-
-    def each(value: int) -> Any:
-        return ir.Constant(vector, [value] * 16)
-
-    def build(builder: Any, values: list[Any]) -> Any:
-        loaded = builder.load(builder.inttoptr(values[0], vector.as_pointer()))
-        loaded.align = 1
-        return builder.zext(builder.bitcast(test(builder, loaded, each), ir.IntType(16)), _INT64)
-
-    return _instruction(1, build)
-
-
-def _is_letter(builder: Any, loaded: Any, each: Callable[[int], Any]) -> Any:
-    small = builder.or_(loaded, each(0x20))
-    return builder.icmp_unsigned("<", builder.sub(small, each(ord("a"))), each(26))
-
-
-def _is_space(builder: Any, loaded: Any, each: Callable[[int], Any]) -> Any:
-    return builder.icmp_unsigned("==", loaded, each(ord(" ")))
-
-
 def _between(builder: Any, values: list[Any]) -> Any:
     wide, byte = ir.VectorType(ir.IntType(8), 64), ir.IntType(8)
     loaded = builder.load(builder.inttoptr(values[0], wide.as_pointer()))
@@ -240,9 +216,9 @@ def _multiply_fold(builder: Any, values: list[Any]) -> Any:
 
 
 _load_u8, _load_u16, _load_u32, _load_i32, _load_i64 = _load(8), _load(16), _load(32), _load(32, signed=True), _load(64)
-_store_u8, _store_i16, _store_i32, _store_i64 = _store(8), _store(16), _store(32), _store(64)
+_store_u8, _store_i32, _store_i64 = _store(8), _store(32), _store(64)
 _between64, _least16 = _instruction(3, _between), _instruction(1, _least)
-_letters16, _spaces16, _move_bytes = _vector_test(_is_letter), _vector_test(_is_space), _instruction(3, _move)
+_move_bytes = _instruction(3, _move)
 
 prefetch = _instruction(1, _prefetch)
 multiply_fold = _instruction(2, _multiply_fold)  # both halves of a product of 128 bits, one upon the other: a good hash
@@ -313,13 +289,6 @@ def store_u8(address: int, value: int) -> None:
 
 
 @helper
-def store_i16(address: int, value: int) -> None:
-    """Write the two lowest bytes of a value."""
-    _check(address, 2)
-    _store_i16(address, value)
-
-
-@helper
 def store_i32(address: int, value: int) -> None:
     """Write the four lowest bytes of a value."""
     _check(address, 4)
@@ -331,20 +300,6 @@ def store_i64(address: int, value: int) -> None:
     """Write a value."""
     _check(address, 8)
     _store_i64(address, value)
-
-
-@helper
-def letters16(address: int) -> int:
-    """Bit n says whether the n-th of sixteen bytes is an ASCII letter."""
-    _check(address, 16)
-    return _letters16(address)
-
-
-@helper
-def spaces16(address: int) -> int:
-    """Bit n says whether the n-th of sixteen bytes is a space."""
-    _check(address, 16)
-    return _spaces16(address)
 
 
 @helper
