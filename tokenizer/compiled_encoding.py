@@ -3,11 +3,12 @@
 Import this only for long texts: it imports NumPy and Numba.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,13 +24,14 @@ __all__ = ["CompiledEncoder", "Unsupported"]
 
 Ids = npt.NDArray[np.int32]
 Numbers = npt.NDArray[np.int64]
+Part = TypeVar("Part")
+Result = TypeVar("Result")
 
-_FIRST_LINE_BITS = 12  # of the word cache of a thread: 2^12 lines of two rows are 256 KB
-_LAST_LINE_BITS = 19  # 32 MB
-_FORGOTTEN_PART = 32  # the cache grows when so many times this part of its lines had to make room
+_LINE_BITS = (12, 15, 17, 19)  # the sizes of a thread's word cache: 2^12 lines of two rows are 256 KB, 2^19 are 32 MB
+_FORGOTTEN_PART = 64  # the cache grows when as many rows as this part of its lines had to make room for others
 _POOL_SIZE = 1 << 25  # bytes, for what does not fit into its rows
 _LEAST_PART = 1 << 18  # bytes; a smaller part of a text is not worth a thread
-_PARTS = 2  # for each thread, so that none waits long for the last
+_PARTS = 4  # for each thread, so that none waits long for the last
 _KEPT_ROOM = 1 << 16  # ids; texts that need no more use the room of the thread
 
 
@@ -71,15 +73,14 @@ class CompiledEncoder:
     def encode(self, data: bytes | memoryview, jobs: int = 1) -> Ids:
         """The ids of a text; special tokens in it are ordinary text. `jobs` threads give the same ids as one."""
         if jobs > 1 and len(data) >= 2 * _LEAST_PART:
-            parts = self._in_parts(data, jobs, keep=True)
-            return np.concatenate([ids for _, ids in parts])
-        return self._encode_part(data, keep=True)[1]
+            return self._joined([ids for _, ids in self._in_parts(data, jobs, keep=True)], jobs)
+        return self._in_parts(data, 1, keep=True)[0][1]
 
     def count(self, data: bytes | memoryview, jobs: int = 1) -> int:
         """How many ids `encode` gives, without the memory for them."""
         if jobs > 1 and len(data) >= 2 * _LEAST_PART:
             return sum(count for count, _ in self._in_parts(data, jobs, keep=False))
-        return self._encode_part(data, keep=False)[0]
+        return self._in_parts(data, 1, keep=False)[0][0]
 
     def encode_many(self, documents: Sequence[bytes], jobs: int = 1) -> tuple[Ids, Numbers]:
         """The ids of documents one after the other, and where those of each end.
@@ -87,13 +88,12 @@ class CompiledEncoder:
         Example: encode_many([b"hello world", b"hello"]) gives [15339, 1917, 15339] and [2, 3]
         """
         shares = _shares(documents, jobs)
-        if len(shares) <= 1:
-            return self._encode_documents(documents)
-        with ThreadPoolExecutor(jobs) as pool:
-            results = list(pool.map(self._encode_documents, shares))
+        results = self._by_threads(self._encode_documents, shares, jobs)
+        if len(results) == 1:
+            return results[0]
         before = [0, *accumulate(ids.size for ids, _ in results)]
         ends = [ends + start for (_, ends), start in zip(results, before, strict=False)]
-        return np.concatenate([ids for ids, _ in results]), np.concatenate(ends)
+        return self._joined([ids for ids, _ in results], jobs), np.concatenate(ends)
 
     def decode(self, ids: npt.NDArray[np.integer[Any]]) -> bytes:
         """The bytes of ids.
@@ -114,26 +114,58 @@ class CompiledEncoder:
         decoding.decode(table.address, pool.address, lent.address, given.size, room.address)
         return room.array[:total].tobytes()
 
-    def _encode_documents(self, documents: Sequence[bytes]) -> tuple[Ids, Numbers]:
+    def _encode_documents(self, worker: "_Worker", documents: Sequence[bytes]) -> tuple[Ids, Numbers]:
         ends = np.fromiter(accumulate(map(len, documents)), np.int64, len(documents))
         given = None
         if self._named_split is None:
             starts = [0, *ends.tolist()]
             given = [start + end for one, start in zip(documents, starts, strict=False) for end in self._ends(one)]
-        with self._worker() as worker:
-            return worker.encode_many(b"".join(documents), ends, given)
-
-    def _encode_part(self, data: bytes | memoryview, *, keep: bool) -> tuple[int, Ids]:
-        given = None if self._named_split is not None else self._ends(data)
-        with self._worker() as worker:
-            return worker.encode_one(data, given, keep=keep)
+        return worker.encode_many(b"".join(documents), ends, given)
 
     def _in_parts(self, data: bytes | memoryview, jobs: int, *, keep: bool) -> list[tuple[int, Ids]]:
-        """Encode a text by several threads, which take parts of it that no piece crosses."""
+        """How many ids parts of a text have, which no piece crosses, and those ids, if they are to be kept."""
+
+        def encode(worker: _Worker, part: memoryview) -> tuple[int, Ids]:
+            given = None if self._named_split is not None else self._ends(part)
+            return worker.encode_one(part, given, keep=keep)
+
         view = memoryview(data)
-        with ThreadPoolExecutor(jobs) as pool:
-            cuts = self._cuts(view, max(_LEAST_PART, len(view) // (jobs * _PARTS)))
-            return list(pool.map(lambda cut: self._encode_part(view[cut[0] : cut[1]], keep=keep), pairwise(cuts)))
+        cuts = [0, len(view)] if jobs == 1 else self._cuts(view, max(_LEAST_PART, len(view) // (jobs * _PARTS)))
+        return self._by_threads(encode, [view[start:end] for start, end in pairwise(cuts)], jobs)
+
+    def _joined(self, arrays: list[Ids], jobs: int) -> Ids:
+        """The same as np.concatenate, by several threads."""
+        ends = list(accumulate(ids.size for ids in arrays))
+        joined = np.empty(ends[-1], np.int32)
+        targets = np.split(joined, ends[:-1])
+        self._by_threads(lambda _, part: np.copyto(*part), list(zip(targets, arrays, strict=True)), jobs)
+        return joined
+
+    def _by_threads(self, work: Callable[["_Worker", Part], Result], parts: Sequence[Part], jobs: int) -> list[Result]:
+        """The results of some work on each part, in their order.
+
+        Every thread begins with neighbouring parts and a worker, always the same ones for the same text, so that it
+        meets words that this worker remembers. When it has no more it helps the others.
+        """
+        jobs = min(jobs, len(parts))
+        results: list[Any] = [None] * len(parts)
+        shares = [deque(range(len(parts) * job // jobs, len(parts) * (job + 1) // jobs)) for job in range(jobs)]
+
+        def run(worker: _Worker, own: deque[int]) -> None:
+            while (number := _next_part(own, shares)) is not None:
+                results[number] = work(worker, parts[number])
+
+        with self._workers(jobs) as workers:
+            if jobs == 1:
+                run(workers[0], shares[0])
+            else:
+                with ThreadPoolExecutor(jobs) as pool:
+                    try:
+                        list(pool.map(run, workers, shares))
+                    finally:
+                        for share in shares:  # after Ctrl-C no thread begins with another part
+                            share.clear()
+        return results
 
     def _cuts(self, data: memoryview, step: int) -> list[int]:
         """Places about so many bytes apart where the text may be cut, from its start to its end."""
@@ -150,16 +182,18 @@ class CompiledEncoder:
         return [end for _, end in self._split.split_spans(bytes(data))]
 
     @contextmanager
-    def _worker(self) -> Iterator["_Worker"]:
-        """Take a worker that nobody uses, or a new one."""
+    def _workers(self, count: int) -> Iterator[list["_Worker"]]:
+        """Take so many workers that nobody uses, and new ones if there are not enough."""
+        workers: list[_Worker] = []
         try:
-            worker = self._idle.pop()
-        except IndexError:
-            worker = _Worker(self._vocabulary, self._named_split)
-        try:
-            yield worker
+            for _ in range(count):
+                with suppress(IndexError):
+                    workers.append(self._idle.pop(0))
+            while len(workers) < count:
+                workers.append(_Worker(self._vocabulary, self._named_split))
+            yield workers
         finally:
-            self._idle.append(worker)
+            self._idle[:0] = workers
 
 
 class _Worker:
@@ -248,24 +282,35 @@ class _Worker:
         self._fields[encoding.SCRATCH_SIZE] = size
 
     def _more_lines(self) -> None:
-        """Give the cache its first lines, or twice as many as it has."""
+        """Give the cache its first lines, or many more than it has."""
         fields, size = self._fields, encoding.LINE
         rows = fields[encoding.ROWS]
-        bits = 64 - fields[encoding.ROW_SHIFT] + 1 if rows else _FIRST_LINE_BITS
+        bits_before = 64 - fields[encoding.ROW_SHIFT] if rows else 0
+        bits = next(bits for bits in _LINE_BITS if bits > bits_before)
         lines = allocate((size << bits) + size)
         address = lines.address + -lines.address % size
         if rows:
-            encoding.move_rows(rows, 1 << bits - 1, address, 64 - bits)
+            encoding.move_rows(rows, 1 << bits_before, address, 64 - bits)
         self._lines = lines
         fields[encoding.ROWS] = address
         fields[encoding.ROW_SHIFT] = 64 - bits
         fields[encoding.FORGOTTEN] = 0
-        fields[encoding.MOST_FORGOTTEN] = (1 << bits) // _FORGOTTEN_PART if bits < _LAST_LINE_BITS else 1 << 62
+        fields[encoding.MOST_FORGOTTEN] = (1 << bits) // _FORGOTTEN_PART if bits < _LINE_BITS[-1] else 1 << 62
 
 
 def _room(most: int) -> Buffer:
     """Room for so many ids."""
     return allocate(4 * most + encoding.MARGIN)
+
+
+def _next_part(own: deque[int], shares: list[deque[int]]) -> int | None:
+    """Take the first part of the own share, or the last one of another; None if there are no more."""
+    with suppress(IndexError):
+        return own.popleft()
+    for share in shares:
+        with suppress(IndexError):
+            return share.pop()
+    return None
 
 
 def _shares(documents: Sequence[bytes], jobs: int) -> list[Sequence[bytes]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MEGABYTE = 1_000_000
+_VOCABULARY = 20_000  # made-up words of a language
 
 
 def code(size: int) -> bytes:
@@ -20,23 +21,31 @@ def english(size: int) -> bytes:
 
 
 def multilingual(size: int) -> bytes:
-    """Lines in the scripts of the sample texts. Words are made of halves of their words, so that few are alike."""
+    """Lines in the scripts of the sample texts, of made-up words that are as unevenly common as those of a language."""
     draws = random.Random("multilingual")
     texts = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "samples" / "texts").glob("*.txt"))]
-    lines = [line for text in texts for line in text.splitlines() if len(line) > 1]
+    languages = [_words(text, draws) for text in texts]
 
-    def halves() -> Iterator[bytes]:
+    def lines() -> Iterator[bytes]:
         while True:
-            line = draws.choice(lines)
-            if " " not in line:
-                yield ("".join(draws.choices(line, k=len(line))) + "\n").encode()
-                continue
-            words = line.split()
-            heads, tails = draws.choices(words, k=len(words)), draws.choices(words, k=len(words))
-            pairs = zip(heads, tails, strict=True)
-            yield (" ".join(a[: len(a) // 2 + 1] + b[len(b) // 2 :] for a, b in pairs) + "\n").encode()
+            words = draws.choice(languages)
+            # By Zipf's law the n-th word is n times rarer than the first: the logarithms of such ranks are even.
+            ranks = (int(len(words) ** draws.random()) - 1 for _ in range(12))
+            yield (" ".join(words[rank] for rank in ranks) + "\n").encode()
 
-    return _filled(size, halves())
+    return _filled(size, lines())
+
+
+def _words(text: str, draws: random.Random) -> list[str]:
+    """The words of a text, and others that have the beginning of one and the end of another, in any order."""
+    clauses = text.split()
+    found = clauses
+    if sum(map(len, clauses)) > 12 * len(clauses):  # a script without spaces
+        found = [clause[at : at + draws.randint(1, 9)] for clause in clauses for at in range(len(clause))]
+    made = [one[: len(one) // 2 + 1] + other[len(other) // 2 :] for one in found for other in found]
+    words = list(dict.fromkeys(made))
+    draws.shuffle(words)
+    return words[:_VOCABULARY]
 
 
 def mixed(size: int) -> bytes:

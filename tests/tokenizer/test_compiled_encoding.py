@@ -142,8 +142,7 @@ def test_threads_change_nothing(
 def test_a_full_cache_forgets_and_gives_the_same_ids(
     both_engines: Callable[..., tuple[Any, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compiled_encoding, "_FIRST_LINE_BITS", 2)
-    monkeypatch.setattr(compiled_encoding, "_LAST_LINE_BITS", 6)
+    monkeypatch.setattr(compiled_encoding, "_LINE_BITS", (2, 3, 6))
     monkeypatch.setattr(compiled_encoding, "_POOL_SIZE", 2000)
     ours, theirs = both_engines("cl100k")
     encoder = compiled(ours)
