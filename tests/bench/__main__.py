@@ -27,6 +27,7 @@ from tests.bench.engines import ENCODERS, STARTS, TRAINERS, installed
 
 MEGABYTE = corpora.MEGABYTE
 OURS = "needlepoint"
+CURVES = {OURS, "gigabpe", "rustbpe", "tokenizers"}
 PATIENCE_S = 600.0
 SLOW = {"tokenizers"}  # two passes of it are enough
 Row = dict[str, Any]
@@ -135,6 +136,17 @@ def bench_encoding(path: Path, vocabulary: str, unit: str, count: int, engines: 
 
     task = f"encode {path.stem}, {megabytes:.0f} MB, {vocabulary}, {unit}"
     return summarised(task, dict(rounds(count, {name: lambda name=name: run(name) for name in engines})))  # type: ignore[misc]
+
+
+def bench_curve(axis: str, points: Sequence[tuple[int, int, int]], place: Path, engines: Sequence[str]) -> list[Row]:
+    """CPU time of training along an axis; a point is the place on it, the corpus in MB and the vocabulary."""
+    rows: list[Row] = []
+    for at, megabytes, vocab_size in points:
+        path = _written(place / "curve.txt", corpora.mixed(megabytes * MEGABYTE))
+        for row in bench_training(path, vocab_size, 1, engines):
+            if "failed" not in row:
+                rows.append({"task": "curve", "axis": axis, "at": at, "engine": row["engine"], "s": row["warm_cpu_s"]})
+    return rows
 
 
 def bench_starts(count: int) -> list[Row]:
@@ -275,11 +287,9 @@ def _tasks(
         path = corpus or _written(place / "mixed.txt", corpora.mixed(train_mb * MEGABYTE))
         yield lambda: bench_training(path, 32768, count, trainers)
     if "curve" in wanted:
-        for megabytes in (1, 4, 16, 64):
-            path = _written(place / "curve.txt", corpora.mixed(megabytes * MEGABYTE))
-            yield lambda path=path: bench_training(path, 32768, 1, [OURS, "gigabpe", "rustbpe"])  # type: ignore[misc]
-        for vocab_size in (1024, 4096, 16384, 65536):
-            yield lambda size=vocab_size: bench_training(path, size, 1, [OURS, "gigabpe", "rustbpe"])  # type: ignore[misc]
+        some = [name for name in trainers if name in CURVES]
+        yield lambda: bench_curve("corpus size, MB", [(size, size, 32768) for size in (1, 4, 16, 64)], place, some)
+        yield lambda: bench_curve("vocabulary", [(size, 16, size) for size in (1024, 4096, 16384, 65536)], place, some)
     if "hard" in wanted:
         yield lambda: bench_hard(place, 10 * MEGABYTE, count, ["gpt2", "cl100k", "o200k"])
 
