@@ -27,8 +27,8 @@ Numbers = npt.NDArray[np.int64]
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
-_LINE_BITS = (12, 15, 17, 19)  # the sizes of a thread's word cache: 2^12 lines of two rows are 256 KB, 2^19 are 32 MB
-_FORGOTTEN_PART = 64  # the cache grows when as many rows as this part of its lines had to make room for others
+_LINE_BITS = (12, 14, 16, 17, 18, 19)  # a thread's word cache: 2^12 lines are 256 KB, 2^19 are 32 MB
+_FORGOTTEN_PART = 16  # the cache grows when as many rows as this part of its lines had to make room for others
 _POOL_SIZE = 1 << 25  # bytes, for what does not fit into its rows
 _LEAST_PART = 1 << 18  # bytes; a smaller part of a text is not worth a thread
 _PARTS = 4  # for each thread, so that none waits long for the last
@@ -82,7 +82,7 @@ class CompiledEncoder:
             return sum(count for count, _ in self._in_parts(data, jobs, keep=False))
         return self._in_parts(data, 1, keep=False)[0][0]
 
-    def encode_many(self, documents: Sequence[bytes], jobs: int = 1) -> tuple[Ids, Numbers]:
+    def encode_many(self, documents: Sequence[bytes | memoryview], jobs: int = 1) -> tuple[Ids, Numbers]:
         """The ids of documents one after the other, and where those of each end.
 
         Example: encode_many([b"hello world", b"hello"]) gives [15339, 1917, 15339] and [2, 3]
@@ -114,7 +114,7 @@ class CompiledEncoder:
         decoding.decode(table.address, pool.address, lent.address, given.size, room.address)
         return room.array[:total].tobytes()
 
-    def _encode_documents(self, worker: "_Worker", documents: Sequence[bytes]) -> tuple[Ids, Numbers]:
+    def _encode_documents(self, worker: "_Worker", documents: Sequence[bytes | memoryview]) -> tuple[Ids, Numbers]:
         ends = np.fromiter(accumulate(map(len, documents)), np.int64, len(documents))
         given = None
         if self._named_split is None:
@@ -283,12 +283,12 @@ class _Worker:
 
     def _more_lines(self) -> None:
         """Give the cache its first lines, or many more than it has."""
-        fields, size = self._fields, encoding.LINE
+        fields, size, aligned = self._fields, encoding.LINE, encoding.BUCKET
         rows = fields[encoding.ROWS]
         bits_before = 64 - fields[encoding.ROW_SHIFT] if rows else 0
         bits = next(bits for bits in _LINE_BITS if bits > bits_before)
-        lines = allocate((size << bits) + size)
-        address = lines.address + -lines.address % size
+        lines = allocate((size << bits) + aligned)
+        address = lines.address + -lines.address % aligned
         if rows:
             encoding.move_rows(rows, 1 << bits_before, address, 64 - bits)
         self._lines = lines
@@ -313,7 +313,7 @@ def _next_part(own: deque[int], shares: list[deque[int]]) -> int | None:
     return None
 
 
-def _shares(documents: Sequence[bytes], jobs: int) -> list[Sequence[bytes]]:
+def _shares(documents: Sequence[bytes | memoryview], jobs: int) -> list[Sequence[bytes | memoryview]]:
     """Cut a list of documents into parts of about the same size, several for each thread."""
     total = sum(map(len, documents))
     step = max(_LEAST_PART, total // (jobs * _PARTS)) if jobs > 1 else total

@@ -14,7 +14,7 @@ from tokenizer.errors import UsageError, UserError
 from tokenizer.packed import PackedRanks
 from tokenizer.plain_encoding import PlainEncoder
 from tokenizer.special_tokens import Chosen, SpecialTokens
-from tokenizer.splits import Split, as_bytes, as_text, piece_bytes
+from tokenizer.splits import Split, as_bytes, as_text, lent_bytes, piece_bytes
 from tokenizer.streaming import StreamDecoder
 
 if TYPE_CHECKING:
@@ -216,7 +216,8 @@ class Tokenizer:
 
         if isinstance(texts, str | bytes):
             raise UsageError("the texts are one text, not a list of texts", hint="put the text into a list")
-        cut = [list(self._specials.cut(as_bytes(text), allowed_special, disallowed_special)) for text in texts]
+        texts = list(texts)  # what is lent is theirs
+        cut = [list(self._specials.cut(lent_bytes(text), allowed_special, disallowed_special)) for text in texts]
         parts = [part for text in cut for part, _ in text]
         arrays = self._encode_parts(parts, jobs or os.cpu_count() or 1)
         batch = []
@@ -364,12 +365,12 @@ class Tokenizer:
             return None
         return encoder
 
-    def _encode_parts(self, parts: list[bytes], jobs: int) -> "Iterator[Ids]":
+    def _encode_parts(self, parts: Sequence[bytes | memoryview], jobs: int) -> "Iterator[Ids]":
         import numpy as np
 
         compiled = self._engine(sum(map(len, parts)))
         if compiled is None:
-            yield from (np.array(self._plain.encode(part), np.int32) for part in parts)
+            yield from (np.array(self._plain.encode(bytes(part)), np.int32) for part in parts)
         elif len(parts) == 1:
             yield compiled.encode(parts[0], jobs)
         else:

@@ -4,12 +4,12 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, TypeVar
 
 from tokenizer.errors import UsageError, UserError
 
 Chosen = Collection[str] | Literal["all"]
-Part = tuple[bytes, int | None]
+Data = TypeVar("Data", bytes, memoryview, bytes | memoryview)
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class SpecialTokens:
     literal: frozenset[str]
     absent: bytes = b""
 
-    def cut(self, data: bytes, allowed: Chosen, disallowed: Chosen) -> Iterator[Part]:
+    def cut(self, data: Data, allowed: Chosen, disallowed: Chosen) -> Iterator[tuple[Data, int | None]]:
         """Cut a text at the special tokens that are read as tokens: ordinary text, then the id after it, if any.
 
         Where several could start, the longest is read.
@@ -57,7 +57,7 @@ class SpecialTokens:
             start = match.end()
         yield data[start:], None
 
-    def _refuse_absent(self, data: bytes) -> None:
+    def _refuse_absent(self, data: bytes | memoryview) -> None:
         if self.absent and (found := re.search(b"[" + re.escape(self.absent) + b"]", data)):
             byte, place = found.group()[0], found.start()
             raise UserError(

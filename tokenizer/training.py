@@ -224,6 +224,13 @@ class _Plan:
     def made(cls, vocab_size: int, layout: Layout, special_tokens: Sequence[str]) -> "_Plan":
         if layout not in ("hf", "bytes"):
             raise UsageError(f"there is no layout {layout!r}", hint="layouts are hf and bytes")
+        if not isinstance(vocab_size, int):
+            raise UsageError(f"{vocab_size!r} is no size of a vocabulary", hint="give a whole number")
+        if isinstance(special_tokens, str) or not isinstance(special_tokens, Sequence):
+            raise UsageError(
+                f"the special tokens are a {type(special_tokens).__name__}",
+                hint="give a list, in the order of their ids",
+            )
         never = _spelled_like(special_tokens)
         wanted = vocab_size - 256 - len(special_tokens)
         if wanted < 0:
@@ -276,6 +283,8 @@ def _pre_tokens(
 ) -> tuple[PreTokens, list[Chunk]]:
     """The engine's counter, and the chunks that were read to see whether there is little text."""
     first: list[Chunk] = []
+    if engine not in (None, "compiled", "python"):
+        raise UsageError(f"there is no engine {engine!r}", hint="engines are compiled and python, or None for either")
     if engine is None:
         size = 0
         while size < LITTLE_TEXT and (chunk := next(chunks, None)):

@@ -1,6 +1,7 @@
 """The texts that are measured on: what any machine with Python has, or files of the user's own."""
 
 import random
+import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,3 +101,9 @@ def _filled(size: int, pieces: Iterator[bytes]) -> bytes:
     whole = b"".join(found)
     cut = (whole * (size // len(whole) + 1))[:size]
     return cut.decode("utf-8", "ignore").encode()
+
+
+if __name__ == "__main__":
+    _kind, _megabytes, _path = sys.argv[1:]
+    _makers = {"english": english, "code": code, "multilingual": multilingual, "mixed": mixed}
+    Path(_path).write_bytes(_makers[_kind](int(_megabytes) * MEGABYTE))

@@ -15,7 +15,7 @@ DOCUMENT = 2_000  # characters
 def main(what: str, *arguments: str) -> None:
     """Do the work and print what each pass took."""
     jobs = {"train": _train, "encode": _encode, "one-word": _one_word}
-    json.dump(jobs[what](*arguments), sys.stdout)
+    sys.stdout.write(f"\n{json.dumps(jobs[what](*arguments))}")
 
 
 def _train(engine: str, path: str, vocab_size: str, passes: str) -> list[dict[str, float]]:

@@ -202,3 +202,12 @@ def test_importing_the_package_loads_only_the_standard_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_texts_that_nobody_else_keeps_are_encoded_whole() -> None:
+    """A long text lends its bytes, so it must live until they are read."""
+    tokenizer = Tokenizer.load("small")
+    texts = [f"{letter} wörd " * 60_000 for letter in "abc"]
+    expected = [tokenizer.encode(text) for text in texts]
+    batch = tokenizer.encode_batch((f"{letter} wörd " * 60_000 for letter in "abc"), jobs=2)
+    assert [ids.tolist() for ids in batch] == expected

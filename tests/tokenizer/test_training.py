@@ -213,6 +213,10 @@ def test_no_merge_spells_a_special_token() -> None:
         ({"vocab_size": 300, "split": "gtp2"}, "no split is named"),
         ({"vocab_size": 300, "max_token_bytes": 0}, "max_token_bytes cannot be 0"),
         ({"vocab_size": 300, "jobs": 0}, "jobs cannot be 0"),
+        ({"vocab_size": "300"}, "'300' is no size"),
+        ({"vocab_size": 300, "special_tokens": "<a>"}, "special tokens are a str"),
+        ({"vocab_size": 300, "special_tokens": {"<a>"}}, "special tokens are a set"),
+        ({"vocab_size": 300, "engine": "rust"}, "no engine 'rust'"),
     ],
 )
 def test_options_that_cannot_be_met(options: dict[str, Any], message: str) -> None:

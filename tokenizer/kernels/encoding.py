@@ -3,8 +3,9 @@
 The pieces of a text go through in batches, each twice: first their keys are made and the cache lines of their rows are
 fetched, then they are looked up, and by then the lines are there. What is not found is cut into tokens and remembered.
 
-A cache row has 32 bytes, and two rows side by side are one line of the processor's cache: a piece is in one of the two
-rows of its line or nowhere, so that no text can make searches long.
+A cache row has 32 bytes. Two rows side by side are one line of the processor's cache, and two lines are a bucket: a
+piece is in one of the two rows of its line, or in the other line of the bucket if there was no room, or nowhere, so
+that no text can make searches long.
 
     0   low     bytes 0 to 7 of the piece, or its hash if it has more than 15
     8   high    bytes 8 to 14, then its size; or LONG_KEY and where in the pool its size and bytes are; 0: an empty row
@@ -67,6 +68,7 @@ FIELDS = 21
 BATCH = 512  # pieces
 KEY_ROW = 40
 LINE = 64
+BUCKET = 128
 MARGIN = 16  # bytes after the last id that may be written over
 LONGEST = 256  # bytes; longer pieces are not remembered
 
@@ -120,31 +122,40 @@ def _copy_row(target: int, source: int) -> None:
         store_i64(target + offset, load_i64(source + offset))
 
 
+@helper
+def _empty_row(line: int) -> int:
+    """The first row without a piece, of a line and then of the other in its bucket; 0 if there is none."""
+    for half in (line, line ^ LINE):
+        for row in (half, half + 32):
+            if load_i64(row + 8) == 0:
+                return row
+    return 0
+
+
 @kernel("void(int64, int64, int64, int64)")
 def move_rows(rows: int, lines: int, target: int, shift: int) -> None:
     """Copy all rows to where they belong in an empty table of more lines."""
     for row in range(rows, rows + LINE * lines, 32):
         low, high = load_i64(row), load_i64(row + 8)
         if high != 0:
-            place = target + LINE * shift_right(key_hash(low, high if high >= 0 else LONG_KEY), shift)
-            _copy_row(place if load_i64(place + 8) == 0 else place + 32, row)
+            line = target + LINE * shift_right(key_hash(low, high if high >= 0 else LONG_KEY), shift)
+            _copy_row(_empty_row(line), row)  # there is one: what meets in a bucket was in one bucket before
 
 
 @helper
 def _remember(worker: int, line: int, low: int, high: int, piece: int, size: int, out: int, count: int) -> None:
-    """Put a piece and its ids into its line, where the older of two others makes room."""
+    """Put a piece and its ids into its bucket, where one of the others makes room, each in turn."""
     pool = load_i64(worker + POOL)
     key_room = ((size + 7) & -8) + 8 if size > SHORT_KEY else 0
     id_room = ((4 * count + 15) & -16) if count > 3 else 0
     place = 0
     if key_room + id_room > 0:
         place = _take_from_pool(worker, key_room + id_room)
-    row = line
-    if load_i64(line + 8) != 0:
-        row = line + 32
-        if load_i64(row + 8) != 0:
-            _copy_row(line, row)
-            store_i64(worker + FORGOTTEN, load_i64(worker + FORGOTTEN) + 1)
+    row = _empty_row(line)
+    if row == 0:
+        forgotten = load_i64(worker + FORGOTTEN)
+        row = (line & -BUCKET) + 32 * (forgotten & 3)
+        store_i64(worker + FORGOTTEN, forgotten + 1)
     store_i64(row, low)
     store_i64(row + 8, high)
     if key_room > 0:
@@ -223,29 +234,26 @@ def _make_keys(worker: int, data: int, stop: int, start: int, ends: int, count: 
 
 
 @helper
-def _is_row_of(pool: int, row: int, low: int, piece: int, size: int) -> int:
-    """Whether a row is that of a long piece."""
-    place = load_i64(row + 8)
-    if load_i64(row) != low or place >= 0:
+def _is_row_of(pool: int, high: int, key: int, data: int) -> int:
+    """Whether a row with the same hash is that of a long piece."""
+    if high >= 0:
         return False
-    place = pool + (place ^ LONG_KEY)
-    return load_i64(place) == size and equal_bytes(place + 8, piece, size)
+    place, size = pool + (high ^ LONG_KEY), load_i64(key + 32)
+    return load_i64(place) == size and equal_bytes(place + 8, data + load_i64(key + 24), size)
 
 
 @helper
 def _find_row(pool: int, key: int, data: int) -> int:
-    """The row of a piece, or 0 if it has none."""
+    """The row of a piece, or 0 if it has none. The other line of a bucket is used only when this one is full."""
     low, high, line = load_i64(key), load_i64(key + 8), load_i64(key + 16)
-    if high >= 0:
-        if load_i64(line) == low and load_i64(line + 8) == high:
-            return line
-        if load_i64(line + 32) == low and load_i64(line + 40) == high:
-            return line + 32
-        return 0
-    piece, size = data + load_i64(key + 24), load_i64(key + 32)
-    if _is_row_of(pool, line, low, piece, size):
-        return line
-    return line + 32 if _is_row_of(pool, line + 32, low, piece, size) else 0
+    for half in (line, line ^ LINE):
+        for row in (half, half + 32):
+            found = load_i64(row + 8)
+            if found == 0:
+                return 0
+            if load_i64(row) == low and (found == high if high >= 0 else _is_row_of(pool, found, key, data)):
+                return row
+    return 0
 
 
 @helper
