@@ -20,9 +20,14 @@ def sha256_text(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def prompt_text(request: Request) -> str:
+    """The messages as sent in one spelling: roles and texts, in order, as canonical JSON."""
+    return canonical_json([[message.role, message.content] for message in request.messages])
+
+
 def prompt_hash(request: Request) -> str:
-    """The hash of the messages as sent: roles and texts, in order."""
-    return sha256_text(canonical_json([[message.role, message.content] for message in request.messages]))
+    """The hash of the messages as sent."""
+    return sha256_text(prompt_text(request))
 
 
 def request_identity(model_identity: Mapping[str, Any], request: Request) -> dict[str, Any]:
@@ -45,6 +50,8 @@ def request_identity(model_identity: Mapping[str, Any], request: Request) -> dic
         identity["stop"] = list(request.stop)
     if request.extra:
         identity["extra"] = dict(request.extra)
+    if request.logprobs:
+        identity["logprobs"] = True
     if request.continuation is not None:
         identity["continuation"] = request.continuation
     return identity
@@ -72,4 +79,5 @@ def request_without_prompt(request_json: str) -> Request:
         extra=identity.get("extra", {}),
         continuation=identity.get("continuation"),
         sample=identity["sample"],
+        logprobs=identity.get("logprobs", False),
     )

@@ -22,14 +22,18 @@ _LOOKS_LIKE_A_KEY = re.compile(
 )
 
 
-def redacted(text: str) -> str:
+def redacted(text: str, *, whole: bool = False) -> str:
     """The text without anything that is a key in this environment or looks like one, cut at 500 characters.
+
+    `whole`: it is not cut, and only the keys of this environment are taken out.
 
     Example: redacted("401: bad key sk-abcdefgh12345") -> '401: bad key [redacted]'
     """
     for name, value in os.environ.items():
         if len(value) >= 8 and _SECRET_NAME.search(name):
             text = text.replace(value, REDACTED)
-    text = _LOOKS_LIKE_A_KEY.sub(lambda found: (found["label"] or "") + REDACTED, text)
     text = text.encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair cannot be stored
+    if whole:
+        return text
+    text = _LOOKS_LIKE_A_KEY.sub(lambda found: (found["label"] or "") + REDACTED, text)
     return text if len(text) <= LONGEST_ERROR else text[: LONGEST_ERROR - 1] + "…"

@@ -83,7 +83,7 @@ def test_the_file_itself_refuses_a_second_open_attempt(path: Path) -> None:
         store.claim(run, run.trial_ids[0])
     with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
         sql(path, "insert into attempts select 99, trial_id, run_id, worker, status, '', null, null, null, null, null, "
-                  "null from attempts")  # fmt: skip
+                  "null, null from attempts")  # fmt: skip
 
 
 def test_an_identical_plan_continues_the_unfinished_run_and_then_reuses(path: Path) -> None:

@@ -6,6 +6,8 @@ import platform
 import sqlite3
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +27,10 @@ def claimed_by(path: Path, worker: tuple[str, str, int, float]) -> tuple[Store, 
     run = store.begin_run(PLAN, [StillModel()])
     with store.transaction():
         store._write("insert into workers values (?, ?, ?, ?)", *worker)
-        store._write("insert into attempts values (1, ?, ?, ?, 'started', '', null, null, null, null, null, null)",
-                     run.trial_ids[0], run.id, worker[0])  # fmt: skip
+        store._write(
+            "insert into attempts (trial_id, run_id, worker, status, started_utc) values (?, ?, ?, 'started', '')",
+            *(run.trial_ids[0], run.id, worker[0]),
+        )
     return store, run
 
 
@@ -40,26 +44,47 @@ def dead_pid() -> int:
 
 
 @pytest.mark.parametrize(
-    ("host", "pid", "lease_until", "lives"),
+    ("host", "find_pid", "lease_until", "lives"),
     [
-        ("elsewhere", 1, FAR, True),
-        ("elsewhere", 1, 0.0, False),  # expired
-        ("here", os.getppid(), FAR, True),
-        ("here", os.getppid(), 0.0, False),
-        ("here", None, FAR, False),  # gone
-        ("here", os.getpid(), FAR, False),  # an earlier process had our number
+        ("elsewhere", os.getppid, FAR, True),
+        ("elsewhere", os.getppid, 0.0, True),  # by its clock or ours it has expired, but whose is right?
+        ("here", os.getppid, FAR, True),
+        ("here", os.getppid, 0.0, True),
+        ("here", dead_pid, FAR, False),
+        ("here", os.getpid, FAR, False),  # an earlier process had our number
     ],
 )
 def test_only_dead_workers_lose_their_calls(
-    path: Path, host: str, pid: int | None, lease_until: float, lives: bool
+    path: Path, host: str, find_pid: Callable[[], int], lease_until: float, lives: bool
 ) -> None:
     host = platform.node() if host == "here" else host
-    store, run = claimed_by(path, ("other", host, pid or dead_pid(), lease_until))
+    store, run = claimed_by(path, ("other", host, find_pid(), lease_until))
     with store:
         resumed = store.begin_run(PLAN, [StillModel()])
         assert resumed.id == run.id
         assert (store.claim(run, run.trial_ids[0]) is None) == lives
         assert store.calls(run.id).lost == (0 if lives else 1)
+
+
+@pytest.mark.parametrize("lease_until", [0.0, FAR])
+@pytest.mark.parametrize("host", ["elsewhere", platform.node()])
+def test_a_lease_that_is_not_renewed_for_a_minute_ends_whatever_the_clocks_say(
+    path: Path, monkeypatch: pytest.MonkeyPatch, host: str, lease_until: float
+) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr("probes.store_reading.time.monotonic", lambda: now)
+    store, run = claimed_by(path, ("other", host, os.getppid(), lease_until))
+    with store:
+        for seconds, renewed in ((0, False), (59, False), (30, True), (59, False)):
+            now += seconds
+            if renewed:
+                store._write("update workers set lease_until = lease_until - 5000 where id = 'other'")
+            store.renew_lease()
+            assert store.claim(run, run.trial_ids[0]) is None
+        now += 1.5
+        store.renew_lease()
+        assert store.calls(run.id).lost == 1
+        assert store.claim(run, run.trial_ids[0]) is not None
 
 
 def test_giving_up_takes_only_our_own_calls(path: Path) -> None:
@@ -134,7 +159,7 @@ def test_what_is_no_database_says_so(path: Path) -> None:
 
 
 def test_a_newer_store_is_left_alone(path: Path) -> None:
-    sql(filled(path), "pragma user_version = 2")
+    sql(filled(path), "pragma user_version = 3")
     assert "newer version" in refused(path)
 
 
