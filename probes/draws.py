@@ -39,5 +39,9 @@ class Draws:
         return drawn
 
     def shuffled(self, items: Sequence[Item]) -> list[Item]:
-        """All of the items in a drawn order."""
-        return self.sample(items, len(items))
+        """All of the items in a drawn order; the same as a sample of them all, but quicker."""
+        drawn, uniform, size = list(items), self._uniform, len(items)
+        for index in range(size):
+            other = index + int(uniform() * (size - index))
+            drawn[index], drawn[other] = drawn[other], drawn[index]
+        return drawn

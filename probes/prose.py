@@ -1,27 +1,31 @@
-"""Prose made up by a seeded grammar: paragraphs that keep to one trade, one person, one place and one season.
+"""Text made up by a seeded grammar: paragraphs that keep to one trade, one person, one place and one season.
 
-The words and the frames are in `data/prose.json` (frames, seasons, names and what belongs to no trade) and
-`data/trades.json` (one entry a trade: its places, people, things, deeds, events). A frame is a string:
+The words and the frames are in `data/`: what belongs to no trade (frames, seasons, names), and one entry a trade (its
+places, people, things, deeds, events). There are two styles, prose and dated minutes, in two languages. A frame is:
 
     {thing}            one of the options called "thing", of the trade if it has such, else of everyone
-    {thing.s}          the same, inflected: `s` (plural, or third person), `past`, `ing`
+    {thing.s}          the same, inflected, as `probes.english` and `probes.german` say
     [ {manner}]        there or not, as chance has it
     (slowly|at once)   one of these
-
-The word that inflects is the last one of an option, or those marked with a star: "*sweep the {floor} and *rest".
 """
 
 import functools
 import json
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from probes import english, german
 from probes.draws import Draws
 
+Style = Literal["prose", "minutes"]
+Language = Literal["en", "de"]
+
+ENGLISH_PRONOUNS = (("she", "her", "her"), ("he", "his", "him"))
+GERMAN_PRONOUNS = (("sie", "ihr", "sie"), ("er", "ihm", "ihn"))
 RUN_WORDS = 8  # no sentence repeats so many words in a row of an earlier one
 TRIES = 20  # before a sentence that repeats is let pass: only a very long text needs that
 
@@ -70,28 +74,51 @@ def parse_frame(text: str) -> Frame:
     return tuple(stack[0][0])
 
 
+def frame_words(frame: Frame) -> str:
+    """The words of a frame that stand in no gap, those of every choice among them.
+
+    Example: frame_words(parse_frame("a {thing}[ now]")).split() == ["a", "now"]
+    """
+    pieces = [
+        part if isinstance(part, str) else " ".join(map(frame_words, part.options)) if isinstance(part, Choice) else ""
+        for part in frame
+    ]
+    return " ".join(pieces)
+
+
 @dataclass(frozen=True)
 class Words:
-    """Everything the grammar can say. Irregular forms by form, then word: {"past": {"write": "wrote"}, ...}."""
+    """Everything the grammar can say.
+
+    `pronouns` of a woman and of a man, for the gaps {they}, {their} and {them}; in German these are nominative, dative
+    and accusative. `inflect` and `finish` are the language's: a form of an option, and the last touch to a sentence.
+    """
 
     common: Options
     seasons: tuple[Options, ...]
     trades: tuple[Options, ...]
-    irregular: Mapping[str, Mapping[str, str]]
+    pronouns: tuple[tuple[str, str, str], tuple[str, str, str]]
+    inflect: Callable[[str, str, Callable[[str], str]], str]
+    finish: Callable[[str], str]
 
 
 @functools.cache
-def load_words() -> Words:
-    """The vocabulary that is shipped with the package."""
-    folder = Path(__file__).parent / "data"
-    prose = json.loads((folder / "prose.json").read_text(encoding="utf-8"))
-    trades = json.loads((folder / "trades.json").read_text(encoding="utf-8"))
+def load_words(style: Style = "prose", language: Language = "en") -> Words:
+    """The vocabulary of a style and a language that is shipped with the package."""
+    words = _read(f"{style}_{language}.json")
+    english_speech = language == "en"
     return Words(
-        common=_options(prose["common"]),
-        seasons=tuple(_options(season) for season in prose["seasons"]),
-        trades=tuple(_options(trade) for trade in trades),
-        irregular=prose["irregular"],
+        common=_options(words["common"]),
+        seasons=tuple(_options(season) for season in words["seasons"]),
+        trades=tuple(_options(trade) for trade in words["trades"]),
+        pronouns=ENGLISH_PRONOUNS if english_speech else GERMAN_PRONOUNS,
+        inflect=english.Inflection(_read("irregular_en.json")) if english_speech else german.inflect,
+        finish=english.with_articles if english_speech else german.finished,
     )
+
+
+def _read(name: str) -> Any:
+    return json.loads((Path(__file__).parent / "data" / name).read_text(encoding="utf-8"))
 
 
 def _options(lists: Mapping[str, Any]) -> Options:
@@ -105,9 +132,10 @@ def _options(lists: Mapping[str, Any]) -> Options:
 class Prose:
     """One text in the making: what has been said already, and how each list of options is shuffled just now."""
 
-    def __init__(self, seed: str) -> None:
+    def __init__(self, seed: str, words: Words | None = None) -> None:
         self._draws = Draws(seed)
-        self._words = load_words()
+        self._words = words or load_words()
+        self._scope: dict[str, Sequence[Frame]] = {}  # what a gap of that name may hold, in this paragraph
         self._decks: dict[int, list[Frame]] = {}  # id of a list of the vocabulary -> what is left of it
         self._said: set[int] = set()  # fingerprints of the runs of RUN_WORDS words
 
@@ -123,9 +151,10 @@ class Prose:
     def _paragraph(self) -> Iterator[str]:
         common = self._words.common
         trade, season = self._draws.choice(self._words.trades), self._draws.choice(self._words.seasons)
-        scope: dict[str, Sequence[Frame]] = {**common, **season, **trade}
-        pronouns = ("she", "her", "her") if self._draws.uniform() < 0.5 else ("he", "his", "him")
-        name = self._draw(common["woman" if pronouns[0] == "she" else "man"])
+        scope = self._scope = {**common, **season, **trade}
+        sex = 0 if self._draws.uniform() < 0.5 else 1
+        pronouns = self._words.pronouns[sex]
+        name = self._draw(common[("woman", "man")[sex]])
         fixed = {"name": name, "other": self._draw(trade["people"]), "place": self._draw(trade["place"])}
         fixed |= dict(zip(("they", "their", "them"), ((word,) for word in pronouns), strict=True))
         scope |= {slot: (frame,) for slot, frame in fixed.items()}
@@ -135,12 +164,12 @@ class Prose:
         for kind in frames:
             named = kind == "open" or self._draws.uniform() < 0.15
             scope["who"] = (fixed["name" if named else "they"],)
-            yield self._new_sentence(common[kind], scope)
+            yield self._new_sentence(common[kind])
 
-    def _new_sentence(self, frames: Sequence[Frame], scope: Options) -> str:
+    def _new_sentence(self, frames: Sequence[Frame]) -> str:
         """A sentence that repeats no long run of words of an earlier one."""
         for _ in range(TRIES):
-            sentence = self._sentence(self._draw(frames), scope)
+            sentence = self._sentence(self._draw(frames))
             words = sentence.split()
             starts = range(max(len(words) - RUN_WORDS, 0) + 1)
             runs = {zlib.crc32(" ".join(words[start : start + RUN_WORDS]).encode()) for start in starts}
@@ -149,27 +178,24 @@ class Prose:
         self._said |= runs
         return sentence
 
-    def _sentence(self, frame: Frame, scope: Options) -> str:
-        text = with_articles(self._expand(frame, scope))
+    def _sentence(self, frame: Frame) -> str:
+        text = self._words.finish(self._expand(frame))
         return text[0].upper() + text[1:]
 
-    def _expand(self, frame: Frame, scope: Options) -> str:
+    def _expand(self, frame: Frame) -> str:
         pieces: list[str] = []
         for part in frame:
             if isinstance(part, str):
                 pieces.append(part)
             elif isinstance(part, Choice):
-                pieces.append(self._expand(self._draws.choice(part.options), scope))
+                pieces.append(self._expand(self._draws.choice(part.options)))
             else:
-                text = self._expand(self._draw(scope[part.name]), scope)
-                pieces.append(self._inflect(text, part.form) if part.form else text.replace("*", ""))
+                pieces.append(self._fill(part.name, part.form))
         return "".join(pieces)
 
-    def _inflect(self, text: str, form: str) -> str:
-        if "*" not in text:
-            start = text.rfind(" ") + 1
-            return text[:start] + inflected(text[start:], form, self._words.irregular)
-        return re.sub(r"\*([\w-]+)", lambda word: inflected(word[1], form, self._words.irregular), text)
+    def _fill(self, name: str, form: str = "") -> str:
+        """One of the options of that name, in a form."""
+        return self._words.inflect(self._expand(self._draw(self._scope[name])), form, self._fill)
 
     def _draw(self, options: Sequence[Frame]) -> Frame:
         """One of the options, as from a shuffled pack of cards: none comes again before all have come."""
@@ -178,33 +204,3 @@ class Prose:
         if not self._decks.get(id(options)):
             self._decks[id(options)] = self._draws.shuffled(options)
         return self._decks[id(options)].pop()
-
-
-_VOWEL_SOUND = re.compile(r"\b([Aa]) (?=[aeio]|u(?!ni[cfoqtv]|s[eu]|te)|hour|honest|heir)(?!on(?:e|ce)\b|eu|ewe)")
-
-# What an ending becomes, the first that fits; the short syllable is that of "trim", which doubles its last letter.
-_SHORT = r"^((?:qu|[^aeiou])*[aeiou])([bdgklmnprtvz])$"
-_ENDINGS = {
-    "s": ((r"([^aeiou])y$", r"\1ies"), (r"(s|x|z|ch|sh)$", r"\1es"), (r"$", "s")),
-    "past": ((r"e$", "ed"), (r"([^aeiou])y$", r"\1ied"), (_SHORT, r"\1\2\2ed"), (r"$", "ed")),
-    "ing": ((r"ie$", "ying"), (r"([^eoy])e$", r"\1ing"), (_SHORT, r"\1\2\2ing"), (r"$", "ing")),
-}
-
-
-def with_articles(text: str) -> str:
-    """Every article "a" as the word after it asks.
-
-    Example: with_articles("A old mill, a useful hour") == "An old mill, a useful hour"
-    """
-    return _VOWEL_SOUND.sub(r"\1n ", text)
-
-
-def inflected(word: str, form: str, irregular: Mapping[str, Mapping[str, str]]) -> str:
-    """A regular or irregular form of an English word: `s` (plural, or third person), `past`, `ing`.
-
-    Example: inflected("trim", "ing", {"ing": {}}) == "trimming"
-    """
-    if word in irregular[form]:
-        return irregular[form][word]
-    pattern, ending = next(rule for rule in _ENDINGS[form] if re.search(rule[0], word))
-    return re.sub(pattern, ending, word, count=1)

@@ -18,15 +18,16 @@ import tiktoken
 from hypothesis import given
 from hypothesis import strategies as st
 
+from probes.english import inflected, with_articles
 from probes.haystack import (
     Haystack,
     generate_sentences,
     generated_haystack,
     haystack_from_files,
     place,
-    sentence_ends,
 )
-from probes.prose import inflected, load_words, parse_frame, with_articles
+from probes.prose import load_words, parse_frame
+from probes.sentences import sentence_ends
 from probes.statements import draw_statements
 from tokenizer.errors import UsageError, UserError
 
@@ -387,6 +388,14 @@ def test_several_files_are_one_text(book, tmp_path):
     text = haystack_from_files([book, other], "x", total, count_words).text
     assert text.startswith("Chapter a.\nLine a of 0.")
     assert text.endswith("Line c of 59.\n\nQuite another text.")
+
+
+def test_a_file_that_was_changed_is_read_again(book):
+    before = haystack_from_files([book], "x", 100, count_words)
+    book.write_text(book.read_text(encoding="utf-8-sig").replace("Line", "Row"), encoding="utf-8")
+    after = haystack_from_files([book], "x", 100, count_words)
+    assert "Row" not in before.text
+    assert "Line" not in after.text
 
 
 def test_too_short_a_text_says_how_long_it_is(book):
