@@ -1,10 +1,11 @@
-"""Where needlepoint keeps its files: one function a place, each a directory that exists.
+"""Where needlepoint keeps its files: one function a place; those that are written to exist.
 
 `NEEDLEPOINT_HOME` puts all of them under one directory; otherwise the system's own places are used.
 """
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from tokenizer.errors import UserError
 
@@ -19,20 +20,25 @@ def cache_directory(*parts: str) -> Path:
     return _place("cache", parts)
 
 
-def _place(kind: str, parts: tuple[str, ...]) -> Path:
+def config_directory() -> Path:
+    """Where the user's own settings are, `config.toml`. It is only read, so it need not exist."""
+    return _base("config")
+
+
+def _base(kind: Literal["data", "cache", "config"]) -> Path:
     home = os.environ.get("NEEDLEPOINT_HOME")
     if home:
         try:
-            base = Path(home).expanduser() / kind
+            return Path(home).expanduser() / kind
         except RuntimeError as err:  # `~nobody`
             raise UserError(f"NEEDLEPOINT_HOME is {home!r}: {err}", hint="write the whole path") from err
-    else:
-        import platformdirs  # late: `--help` needs no directory
+    import platformdirs  # late: `--help` needs no directory
 
-        base = Path(
-            platformdirs.user_data_dir("needlepoint") if kind == "data" else platformdirs.user_cache_dir("needlepoint")
-        )
-    place = base.joinpath(*parts)
+    return Path(getattr(platformdirs, f"user_{kind}_dir")("needlepoint"))
+
+
+def _place(kind: Literal["data", "cache"], parts: tuple[str, ...]) -> Path:
+    place = _base(kind).joinpath(*parts)
     try:
         place.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as err:

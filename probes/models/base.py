@@ -35,6 +35,10 @@ class Request:
 
     `continuation`: when set, nothing is generated; the completion carries the log-probability of exactly this text
     after the messages. `sample` tells repeats of one identical request apart. `temperature=None` means: do not send it.
+    `logprobs`: the log-probability of each token of the answer is wanted too.
+
+    `cache_prefix` changes no answer and is no part of the request's identity: how many characters at the beginning of
+    the last message with the role `user` other requests share, for providers that must be told what to keep.
     """
 
     messages: tuple[Message, ...]
@@ -45,6 +49,8 @@ class Request:
     extra: Mapping[str, Any] = field(default_factory=dict)
     continuation: str | None = None
     sample: int = 0
+    logprobs: bool = False
+    cache_prefix: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,11 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The answer to one request. `latency_s` is this attempt alone, without waiting for a turn."""
+    """The answer to one request.
+
+    `latency_s` is this attempt alone, without waiting for a turn; `first_token_s` the part of it before the first
+    token. `dropped`: the parameters of the request that the model does not take, and that were left out.
+    """
 
     text: str
     stop_reason: StopReason
@@ -82,6 +92,7 @@ class Completion:
     model: str | None = None
     request_id: str | None = None
     logprobs: tuple[TokenLogprob, ...] | None = None
+    dropped: tuple[str, ...] = ()
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
@@ -89,11 +100,15 @@ class Completion:
 class Traits:
     """What the runner must know of a model before it sends anything.
 
-    `max_concurrency`: calls it can take at a time, None for as many as asked for. `shares_prefixes`: adjacent requests
-    with a common beginning cost less, so they are sent one after the other. `window`: tokens of prompt and answer.
+    `continuations`: it gives log-probabilities of given texts; `logprobs`: of its own answers. `max_concurrency`: calls
+    it can take at a time, None for as many as asked for. `shares_prefixes`: adjacent requests with a common beginning
+    cost less, so they are sent one after the other. `window`: tokens of prompt and answer. `free`: its calls cost
+    nothing, as it runs on the user's own machine.
     """
 
     continuations: bool = False
+    logprobs: bool = False
+    free: bool = False
     max_concurrency: int | None = None
     shares_prefixes: bool = False
     window: int | None = None
