@@ -1,142 +1,180 @@
 """Simulated readers: models with a documented bias, for tests and for trying a pipeline without a model.
 
-    sim/perfect                           finds every statement
-    sim/u-shape?edge=0.95&middle=0.5      finds with the rate `edge` in the first and last tenth, `middle` between
-    sim/recency?near=0.95&far=0.4         finds with the rate `near` in the last tenth, `far` before it
-    sim/primacy?near=0.95&far=0.4         the same for the first tenth
-    sim/guesser                           always gives the last value in the text, whatever is asked
-    sim/refuser                           declines to answer
-    sim/flaky?fail=0.3                    as perfect, but that share of the calls fails, each time anew
+`sim/u-shape?edge=0.95&middle=0.5&seed=7` is one; all of them with their parameters are in `sim_readers`.
 
-Every reader also takes `latency_ms` and `seed`. A reader gets the request and nothing else: it finds the statement
-that fits the question in the prompt, measures where it stands in the text, and answers from the text. What it misses
-is drawn from the request itself, so the same request always gets the same answer.
+A reader gets the request and nothing else: it finds the statement that fits the question in the prompt, measures where
+it stands in the text, and answers from the text. What it misses is drawn from the request itself, so the same request
+always gets the same answer. Only `sim/world-knowledge` answers anything that the prompt does not hold.
 """
 
 import asyncio
-import difflib
 import hashlib
 import math
 import random
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
-from urllib.parse import parse_qsl
 
-from probes.models.base import (
-    Completion,
-    Request,
-    TokenLogprob,
-    Traits,
-    Transient,
-    Usage,
-    canonical_json,
-)
-from tokenizer.errors import UsageError
+from probes.models.base import Completion, Request, TokenLogprob, Traits, Transient, Usage, canonical_json
+from probes.models.sim_readers import READERS, read_name
+from probes.models.sim_reading import INSTRUCTIONS, Asked, Found, Reading, names_reached, value_form
+from probes.models.sim_tokens import TOKEN_CHARACTERS, count_prompt, count_tokens, tokens_of
+
+__all__ = ["EDGE", "KNOWN", "READERS", "SimulatedModel", "simulated_model"]
 
 EDGE = 0.1  # the outer tenth of a text, at either end
-_STATEMENT = re.compile(r"\bThe ([^.?!\n]{1,80}?) is (\d+)(?=\.)")
-_QUESTION = re.compile(r"\bWhat is the ([^?\n]{1,80})\?")
-# Every reader by its kind, with the parameters of its bias and what they are unless said otherwise.
-READERS: dict[str, dict[str, float]] = {
-    "perfect": {},
-    "u-shape": {"edge": 0.95, "middle": 0.5},
-    "recency": {"near": 0.95, "far": 0.4},
-    "primacy": {"near": 0.95, "far": 0.4},
-    "guesser": {},
-    "refuser": {},
-    "flaky": {"fail": 0.3},
+CERTAINTY = 0.98  # the probability of an answer, and of a value that is noticed
+NEAR_THE_END = 200  # characters after an instruction that is still the last thing in a prompt
+# What sim/world-knowledge knows of the world, by what is asked for.
+KNOWN = {
+    "capital of France": "Paris",
+    "capital of Italy": "Rome",
+    "capital of Spain": "Madrid",
+    "capital of Japan": "Tokyo",
+    "capital of Egypt": "Cairo",
+    "capital of Peru": "Lima",
+    "chemical symbol of gold": "Au",
+    "chemical symbol of iron": "Fe",
+    "largest planet of the solar system": "Jupiter",
+    "highest mountain on Earth": "Mount Everest",
+    "author of Hamlet": "William Shakespeare",
+    "boiling point of water in degrees Celsius": "100",
 }
-_ABSENT = "It is not in the text."
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A statement in the prompt: its subject, its value, and its place in the text (0 first, 1 last)."""
-
-    subject: str
-    value: str
-    depth: float
+_ABSENT = {"en": "It is not in the text.", "de": "Das steht nicht im Text."}
+_DECLINES = "I'm sorry, but I cannot help with that."
+_UNMOVED = "And so one page followed the other."  # what a reader says that was asked for nothing
 
 
 class SimulatedModel:
-    """A simulated reader; see the module for the kinds and their parameters."""
+    """A simulated reader; see `sim_readers` for the kinds and their parameters."""
 
-    traits = Traits(continuations=True)
+    traits = Traits(continuations=True, logprobs=True, free=True)
 
     def __init__(self, name: str, kind: str, parameters: Mapping[str, float]) -> None:
         self.name = name
         self._kind = kind
         self._parameters = dict(parameters)
-        self._latency_s = self._parameters.pop("latency_ms", 0.0) / 1000  # how long it takes changes no answer
-        self.identity: Mapping[str, Any] = {"adapter": "sim/1", "model": kind, **self._parameters}
+        self.latency_s = self._parameters.pop("latency_ms", 0.0) / 1000  # how long it takes changes no answer
+        self.identity: Mapping[str, Any] = {"adapter": "sim/2", "model": kind, **self._parameters}
 
     async def complete(self, request: Request) -> Completion:
         """Answer after the simulated latency; `sim/flaky` raises Transient for its share of the calls."""
-        await asyncio.sleep(self._latency_s)
-        if self._kind == "flaky":
-            self._fail_sometimes()
-        return self.answer(request)
+        await asyncio.sleep(self.latency_s)
+        return self.attempt(request)
 
-    async def count_prompt_tokens(self, request: Request) -> int | None:  # noqa: ARG002 - as Model says
-        """Unknown: a simulated reader has no tokens."""
-        return None
+    async def count_prompt_tokens(self, request: Request) -> int | None:
+        """The length of the prompt, a token being four characters."""
+        return count_prompt(request.messages)
 
     async def aclose(self) -> None:
-        """Nothing to give back."""
+        """Give nothing back, as nothing is held."""
+
+    def attempt(self, request: Request) -> Completion:
+        """Answer at once; `sim/flaky` raises Transient for its share of the calls."""
+        if (
+            self._kind == "flaky" and random.random() < self._parameters["fail"]
+        ):  # another attempt must be able to succeed
+            raise Transient("the simulated reader failed this call, as it was told to")
+        return self.answer(request)
 
     def answer(self, request: Request) -> Completion:
         """The answer, at once and without failures."""
-        prompt = "\n\n".join(message.content for message in request.messages if message.role != "assistant")
-        statements = _statements(prompt)
+        reading = Reading(request)
         if request.continuation is not None:
-            return self._continue(request, statements, request.continuation)
+            return self._continue(request, reading, request.continuation)
+        if reading.stem is not None:
+            return _completion(request, f" {self._text(request, reading, reading.asked_by_stem)}")
+        return _completion(request, self._text(request, reading, reading.question))
+
+    def _text(self, request: Request, reading: Reading, asked: Asked | None) -> str:
+        """What the reader says."""
         if self._kind == "refuser":
-            return _completion(request, prompt, "I'm sorry, but I cannot help with that.")
+            return _DECLINES
         if self._kind == "guesser":
-            return _completion(request, prompt, f"{statements[-1].value}." if statements else _ABSENT)
-        question = _QUESTION.search(prompt)
-        if question is None:
-            return _completion(request, prompt, self._list(request, statements))
-        wanted = [found for found in statements if found.subject == question[1]]
-        seen = [found for found in wanted if self._draw(request, found.subject) < self._rate(found.depth)]
-        return _completion(request, prompt, f"{seen[0].value}." if seen else _ABSENT)
+            return _guess(reading, asked)
+        if asked is not None and asked.about in KNOWN and self._kind == "world-knowledge":
+            return f"{KNOWN[asked.about]}."
+        if not self._obeys(reading):
+            return _UNMOVED
+        noticed = self._noticing(request, reading)
+        if asked is None or asked.task in INSTRUCTIONS:
+            facts = (
+                ""
+                if asked and asked.task == "other"
+                else " ".join(f"The {found.about} is {found.value}." for found in noticed(reading.facts))
+            )
+            return facts or "Nothing stands out."
+        return _answer(asked, reading, noticed)
 
-    def _list(self, request: Request, statements: list[_Found]) -> str:
-        """The summary of a reader: every statement it noticed, in the order of the text."""
-        noticed = [found for found in statements if self._draw(request, found.subject) < self._rate(found.depth)]
-        return " ".join(f"The {found.subject} is {found.value}." for found in noticed) or "Nothing stands out."
+    def _noticing(self, request: Request, reading: Reading) -> "Callable[[Iterable[Found]], list[Found]]":
+        """What keeps of some statements those that the reader notices, each by a draw of its own."""
+        key = ""
 
-    def _continue(self, request: Request, statements: list[_Found], continuation: str) -> Completion:
-        """The log-probability of a value: most for the one that fits the beginning, as far as it is noticed."""
-        stem = request.messages[-1].content
-        right = [found for found in statements if stem.endswith(f"The {found.subject} is")]
-        available = 0.98 * max((self._rate(found.depth) for found in right), default=0.0)
-        values = {found.value for found in statements} or {""}
-        share = (1 - available) / len(values)
-        fits = any(continuation.strip() == found.value for found in right)
-        logprob = math.log(share + (available if fits else 0.0))
-        return Completion(continuation, "stop", logprobs=(TokenLogprob(continuation, logprob),), model=self.name)
+        def is_noticed(found: Found) -> bool:
+            nonlocal key
+            rate = self._rate(reading, found)
+            if rate in (0.0, 1.0):
+                return rate == 1.0
+            key = key or self._key(request)
+            digest = hashlib.sha256(f"{key}/{found.start}".encode()).digest()
+            return int.from_bytes(digest[:7]) / 2**56 < rate
 
-    def _rate(self, depth: float) -> float:
-        """How often a statement at this depth is noticed."""
+        return lambda statements: [found for found in statements if is_noticed(found)]
+
+    def _key(self, request: Request) -> str:
+        """What all draws of a request depend on: everything that could change a model's answer, kind and seed."""
+        identity = asdict(request) | {"cache_prefix": 0}
+        key = canonical_json([identity, self._kind, self._parameters.get("seed", 0)])
+        return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def _rate(self, reading: Reading, found: Found) -> float:
+        """How often a statement that stands there is noticed."""
         parameters = self._parameters
-        rates: dict[str, Callable[[], float]] = {
-            "u-shape": lambda: parameters["edge"] if not EDGE <= depth <= 1 - EDGE else parameters["middle"],
-            "recency": lambda: parameters["near"] if depth > 1 - EDGE else parameters["far"],
-            "primacy": lambda: parameters["near"] if depth < EDGE else parameters["far"],
-        }
-        return rates.get(self._kind, lambda: 1.0)()
+        if self._kind == "distance-only":
+            half = max(parameters["half"], 1e-9)
+            fall: float = 0.5 ** min(reading.distance(found) / half, 1000)
+            return parameters["near"] * fall
+        if self._kind == "world-knowledge":
+            return parameters["reads"]
+        if self._kind not in ("u-shape", "recency", "primacy"):
+            return 1.0
+        depth = reading.depth(found)
+        first, last = depth < EDGE, depth > 1 - EDGE
+        if self._kind == "u-shape":
+            return parameters["edge" if first or last else "middle"]
+        return parameters["near" if (last if self._kind == "recency" else first) else "far"]
 
-    def _draw(self, request: Request, about: str) -> float:
-        """A number in [0, 1) that depends on the request, what is asked about and the reader's seed."""
-        key = canonical_json([asdict(request), about, self._kind, self._parameters.get("seed", 0)])
-        return int.from_bytes(hashlib.sha256(key.encode()).digest()[:7]) / 2**56
+    def _obeys(self, reading: Reading) -> bool:
+        """Whether the reader does what it is asked, as far as that depends on where it is asked."""
+        if self._kind == "last-instruction":
+            return reading.instruction_at_end(NEAR_THE_END)
+        return self._kind != "any-instruction" or bool(reading.questions)
 
-    def _fail_sometimes(self) -> None:
-        if random.random() < self._parameters["fail"]:  # not seeded: another attempt must be able to succeed
-            raise Transient("the simulated reader failed this call, as it was told to")
+    def _continue(self, request: Request, reading: Reading, continuation: str) -> Completion:
+        """The log-probability of a value: most for one that fits the beginning, as far as it is noticed."""
+        asked = reading.asked_by_stem
+        candidates = reading.candidates(asked) if asked and asked.task not in INSTRUCTIONS else reading.facts
+        values = {found.value for found in candidates}
+        right, available = self._right(reading, asked)
+        values = values | right or {""}
+        logprob = math.log(
+            (1 - available) / len(values) + available * (value_form(continuation) in right) / max(len(right), 1)
+        )
+        logprobs = (TokenLogprob(continuation, logprob),)
+        usage = Usage(input_tokens=count_prompt(request.messages), output_tokens=0)
+        return Completion(continuation, "stop", logprobs=logprobs, usage=usage, model="sim")
+
+    def _right(self, reading: Reading, asked: Asked | None) -> tuple[set[str], float]:
+        """The values that the reader holds for right, and the probability that they have together beyond chance."""
+        if asked is None or asked.task in INSTRUCTIONS or self._kind == "refuser" or not self._obeys(reading):
+            return set(), 0.0
+        if self._kind == "guesser":
+            return {found.value for found in reading.candidates(asked)[-1:]}, CERTAINTY
+        if self._kind == "world-knowledge" and asked.about in KNOWN:
+            return {KNOWN[asked.about]}, CERTAINTY
+        fitting = reading.answers(asked)
+        rate = max((self._rate(reading, found) for found in fitting), default=0.0)
+        return {found.value for found in fitting}, CERTAINTY * rate
 
 
 def simulated_model(name: str) -> SimulatedModel:
@@ -145,41 +183,55 @@ def simulated_model(name: str) -> SimulatedModel:
     Raises:
         UsageError: an unknown reader, an unknown parameter, or a value that is no number.
     """
-    kind, _, query = name.removeprefix("sim/").partition("?")
-    if kind not in READERS:
-        nearest = difflib.get_close_matches(kind, READERS, n=1)
-        suggestion = f"did you mean sim/{nearest[0]}? " if nearest else ""
-        raise UsageError(
-            f"there is no simulated reader {kind!r}", hint=f"{suggestion}the readers are {', '.join(READERS)}"
-        )
-    parameters = dict(READERS[kind])
-    known = [*parameters, "latency_ms", "seed"]
-    for key, text in parse_qsl(query, keep_blank_values=True):
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if key not in known or not 0 <= value < math.inf or (key in READERS[kind] and value > 1):
-            raise UsageError(
-                f"sim/{kind} cannot take {key}={text}",
-                hint=f"it takes {', '.join(known)}; rates lie between 0 and 1",
-            )
-        parameters[key] = value
-    return SimulatedModel(name, kind, parameters)
+    return SimulatedModel(name, *read_name(name))
 
 
-def _statements(prompt: str) -> list[_Found]:
-    """Every statement of the prompt in order, with its depth in the part that is text and not question."""
-    question = _QUESTION.search(prompt)
-    text = prompt[: question.start()] if question and question.start() > len(prompt) / 2 else prompt
-    length = max(len(text.rstrip()), 1)
-    return [
-        _Found(found[1], found[2], (found.start() + found.end()) / 2 / length) for found in _STATEMENT.finditer(prompt)
-    ]
+def _answer(asked: Asked, reading: Reading, noticed: Callable[[Iterable[Found]], list[Found]]) -> str:
+    """The answer to a question from what is noticed of the statements."""
+    if asked.task == "chain":
+        names = names_reached(asked.about, noticed(reading.statements("chain")))
+        return f"{', '.join(names)}." if names else _ABSENT[asked.language]
+    seen = noticed(reading.answers(asked))
+    if asked.task == "count":
+        return f"{len(seen)}."
+    if not seen:
+        return _ABSENT[asked.language]
+    if asked.task == "any":
+        return seen[0].value
+    return f"{', '.join(found.value for found in seen)}." if asked.task == "multi-value" else f"{seen[0].value}."
 
 
-def _completion(request: Request, prompt: str, text: str) -> Completion:
-    """An answer cut at the token limit, a simulated token being four characters."""
-    limit = 4 * request.max_tokens
-    usage = Usage(input_tokens=len(prompt) // 4, output_tokens=min(len(text), limit) // 4)
-    return Completion(text[:limit], "max_tokens" if len(text) > limit else "stop", usage=usage, model="sim")
+def _guess(reading: Reading, asked: Asked | None) -> str:
+    """The last value in the text, of the kind that is asked for; how often, counts everything of the kind."""
+    statements = reading.facts if asked is None or asked.task in INSTRUCTIONS else reading.candidates(asked)
+    if asked is not None and asked.task == "count":
+        return f"{len(statements)}."
+    if not statements:
+        return _ABSENT[asked.language if asked else "en"]
+    last = statements[-1]
+    return f"{last.about if last.task == 'chain' else last.value}."
+
+
+def _completion(request: Request, text: str) -> Completion:
+    """An answer cut at its first stop sequence and at the token limit."""
+    ends = {sequence: text.find(sequence) for sequence in request.stop if sequence in text}
+    ending = min(ends, key=ends.__getitem__) if ends else None
+    text = text[: ends[ending]] if ending is not None else text
+    limit = TOKEN_CHARACTERS * request.max_tokens
+    cut = len(text) > limit
+    text = text[:limit]
+    usage = Usage(input_tokens=count_prompt(request.messages), output_tokens=count_tokens(text))
+    return Completion(
+        text,
+        "max_tokens" if cut else "stop",
+        usage=usage,
+        model="sim",
+        logprobs=_logprobs(text) if request.logprobs else None,
+        raw={} if ending is None or cut else {"stop_sequence": ending},
+    )
+
+
+def _logprobs(text: str) -> tuple[TokenLogprob, ...]:
+    """The answer's tokens: the first one decides, and the others follow from it."""
+    tokens = tokens_of(text)
+    return tuple(TokenLogprob(token, 0.0 if index else math.log(CERTAINTY)) for index, token in enumerate(tokens))

@@ -1,0 +1,104 @@
+"""Every simulated reader with what it does and the parameters of its bias; and how a reader is asked for by name."""
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
+
+from tokenizer.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A number that a reader takes: what it is unless said otherwise, what it means, and the most it can be."""
+
+    default: float
+    about: str
+    most: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """One kind of reader: its bias in a sentence, and the parameters of the bias by name."""
+
+    about: str
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+
+
+_NEAR = Parameter(0.95, "rate in the favoured tenth")
+_FAR = Parameter(0.4, "rate elsewhere")
+READERS: Mapping[str, Reader] = {
+    "perfect": Reader("notices every statement"),
+    "u-shape": Reader(
+        "notices more at both ends of the text",
+        {
+            "edge": Parameter(0.95, "rate in the first and the last tenth"),
+            "middle": Parameter(0.5, "rate between"),
+        },
+    ),
+    "recency": Reader("notices more in the last tenth of the text", {"near": _NEAR, "far": _FAR}),
+    "primacy": Reader("notices more in the first tenth of the text", {"near": _NEAR, "far": _FAR}),
+    "last-instruction": Reader("does what is asked only where that is the last thing in the prompt"),
+    "any-instruction": Reader("does what is asked wherever that stands, and nothing where nothing is asked"),
+    "distance-only": Reader(
+        "notices less the farther a statement is from the nearest question, wherever both stand",
+        {
+            "near": Parameter(0.98, "rate beside the question"),
+            "half": Parameter(4000, "characters over which the rate falls by half", most=math.inf),
+        },
+    ),
+    "world-knowledge": Reader(
+        "answers what is commonly known from memory, whatever the text says, and reads for the rest",
+        {"reads": Parameter(1.0, "rate at which it notices what it does not know")},
+    ),
+    "guesser": Reader("gives the last value in the text, whatever is asked"),
+    "refuser": Reader("declines to answer"),
+    "flaky": Reader(
+        "as perfect, but some of its calls fail, each time anew", {"fail": Parameter(0.3, "share of the calls")}
+    ),
+}
+# What every reader takes.
+COMMON: Mapping[str, Parameter] = {
+    "seed": Parameter(0, "another seed, other misses", most=math.inf),
+    "latency_ms": Parameter(0, "how long an answer takes", most=math.inf),
+}
+
+
+def describe(kind: str) -> str:
+    """A reader in one line, with its parameters.
+
+    Example: describe("flaky") -> "as perfect, but ... anew (fail=0.3: share of the calls)"
+    """
+    reader = READERS[kind]
+    parameters = [f"{name}={each.default:g}: {each.about}" for name, each in reader.parameters.items()]
+    return f"{reader.about} ({', '.join(parameters)})" if parameters else reader.about
+
+
+def read_name(name: str) -> tuple[str, dict[str, float]]:
+    """The kind and all parameters that a full name says, e.g. `sim/u-shape?edge=0.9&seed=7`.
+
+    Raises:
+        UsageError: an unknown reader, an unknown parameter, or a value that is no number or too great.
+    """
+    kind, _, query = name.removeprefix("sim/").partition("?")
+    if kind not in READERS:
+        nearest = difflib.get_close_matches(kind, READERS, n=1)
+        suggestion = f"did you mean sim/{nearest[0]}? " if nearest else ""
+        raise UsageError(
+            f"there is no simulated reader {kind!r}", hint=f"{suggestion}the readers are {', '.join(READERS)}"
+        )
+    known = {**READERS[kind].parameters, **COMMON}
+    parameters = {key: each.default for key, each in READERS[kind].parameters.items()}
+    for key, text in parse_qsl(query, keep_blank_values=True):
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if key not in known or not 0 <= value < math.inf or value > known[key].most:
+            raise UsageError(
+                f"sim/{kind} cannot take {key}={text}",
+                hint=f"it takes {', '.join(known)}; rates lie between 0 and 1",
+            )
+        parameters[key] = value
+    return kind, parameters

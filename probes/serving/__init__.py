@@ -1,0 +1,1 @@
+"""A loopback server that answers as a simulated reader, in the protocols of OpenAI and of Anthropic."""
