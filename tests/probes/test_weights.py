@@ -47,9 +47,20 @@ def test_not_a_gguf_file(content, tmp_path):
         weights_path(str(path))
 
 
-def test_a_directory_is_not_weights(tmp_path):
-    with pytest.raises(ModelError, match="cannot read"):
-        weights_path(str(tmp_path))
+def test_what_is_no_file_is_refused_at_once(tmp_path):
+    pipe = tmp_path / "pipe.gguf"
+    os.mkfifo(pipe)
+    for path in (tmp_path, pipe):  # nobody ever writes into the pipe
+        with pytest.raises(ModelError, match="is no regular file"):
+            weights_path(str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "what"), [("~nobody-here/x.gguf", "nobody knows the home"), ("x\0.gguf", "cannot read")]
+)
+def test_names_that_no_file_can_have(name, what):
+    with pytest.raises(ModelError, match=what):
+        load_model(f"local/{name}")
 
 
 def test_truncated_embedded_weights():

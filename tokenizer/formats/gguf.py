@@ -6,7 +6,7 @@ those of llama.cpp. The weights themselves are not touched: the file is mapped, 
 
 import mmap
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -58,13 +58,24 @@ def read(path: Path, name: str) -> Tokenizer:
     Raises:
         UserError: the file is malformed (with the byte where), or its tokenizer is none that can be given exactly.
     """
+    found = read_metadata(path, lambda key: key.startswith(_PREFIX) and key.removeprefix(_PREFIX) in _WANTED)
+    return _Vocabulary({key.removeprefix(_PREFIX): value for key, value in found.items()}, str(path)).tokenizer(name)
+
+
+def read_metadata(path: Path, wanted: Callable[[str], bool]) -> dict[str, Any]:
+    """The values of those keys that are wanted, of all that stand in the metadata.
+
+    Example: read_metadata(path, {"llama.context_length"}.__contains__) -> {"llama.context_length": 8192}
+
+    Raises:
+        UserError: the metadata is malformed or cut short (with the byte where).
+    """
     check_regular(path)
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            found = _Metadata(content, str(path)).read()
+            return _Metadata(content, str(path)).read(wanted)
     except (OSError, ValueError) as err:  # an empty file cannot be mapped
         raise UserError(f"cannot read {path}: {err}", hint="check the file and its rights") from err
-    return _Vocabulary(found, str(path)).tokenizer(name)
 
 
 class _Metadata:
@@ -88,7 +99,7 @@ class _Metadata:
             self.wrong(f"{size} bytes should follow, and the file ends at {len(self.content)}")
         self.room -= size
         if self.room < 0:
-            self.wrong(f"the tokenizer has more than {LARGEST >> 20} MB, which no vocabulary has")
+            self.wrong(f"the metadata has more than {LARGEST >> 20} MB, which no vocabulary has")
         self.position = start + size
         return self.content[start : self.position]
 
@@ -106,8 +117,8 @@ class _Metadata:
         except UnicodeDecodeError:
             self.wrong("a text is not UTF-8", start)
 
-    def read(self) -> dict[str, Any]:
-        """The values of the tokenizer's keys that are wanted."""
+    def read(self, wanted: Callable[[str], bool]) -> dict[str, Any]:
+        """The values of the keys that are wanted."""
         if self.take(4) != b"GGUF":
             self.wrong("a GGUF file begins with GGUF", 0)
         version = self.number("<I")
@@ -121,11 +132,10 @@ class _Metadata:
             if not key:
                 self.wrong("a key is empty", start)
             kind = self.number("<I")
-            name = key.removeprefix(_PREFIX) if key.startswith(_PREFIX) else ""
-            if name in found:
+            if key in found:
                 self.wrong(f"the key {key} stands twice", start)
-            if name in _WANTED:
-                found[name] = self.value(kind)
+            if wanted(key):
+                found[key] = self.value(kind)
             else:
                 self.skip(kind)
         return found
