@@ -11,14 +11,15 @@ lengths = [500, 1000]
 
 import difflib
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from probes.experiments.needle import NeedleOptions
+from probes.experiments import needle_options
+from probes.experiments.needle_options import NeedleOptions
 from probes.experiments.placement import PlacementOptions
 from tokenizer.errors import UsageError
 
@@ -28,6 +29,8 @@ OPTIONS: dict[str, type[NeedleOptions] | type[PlacementOptions]] = {
     "needle": NeedleOptions,
     "placement": PlacementOptions,
 }
+# What a run was whose spec has not yet a word for it, so that the same prompts are made again.
+BEFORE: Mapping[str, Mapping[str, Any]] = {"needle": {"controls": ("absent",)}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ def read_experiment_file(path: Path) -> ExperimentFile:
     """
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+    except (ValueError, RecursionError) as err:
         raise UsageError(f"{path} is not TOML: {err}", hint="see samples/needle.toml for the shape") from err
     _refuse_unknown(raw, {"models", "seed", "store", "experiment"}, str(path))
     models, store, entries = raw.get("models", []), raw.get("store"), raw.get("experiment")
@@ -61,7 +64,7 @@ def read_experiment_file(path: Path) -> ExperimentFile:
         _read_entry(entry, raw.get("seed", 1), path.parent, f"{path}, experiment {number}")
         for number, entry in enumerate(entries, 1)
     )
-    return ExperimentFile(tuple(models), path.parent / store if store else None, experiments)
+    return ExperimentFile(tuple(models), _path(path.parent, store) if store else None, experiments)
 
 
 def _read_entry(entry: Any, seed: Any, folder: Path, where: str) -> tuple[str, ExperimentOptions]:
@@ -71,9 +74,49 @@ def _read_entry(entry: Any, seed: Any, folder: Path, where: str) -> tuple[str, E
         raise UsageError(f"{where}: {what}", hint=f"the probes are {', '.join(OPTIONS)}")
     values = {"seed": seed, **{key: value for key, value in entry.items() if key != "probe"}}
     _refuse_unknown(values, set(OPTIONS[probe].model_fields) | {"probe"}, where, above=("models", "store"))
-    if isinstance(values.get("haystack"), list):
-        values["haystack"] = [folder / str(each) for each in values["haystack"]]
-    return probe, checked(OPTIONS[probe], values, where=where)
+    return probe, checked(OPTIONS[probe], with_paths(values, folder), where=where)
+
+
+def with_paths(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The values with every file's path made absolute, from a folder, so that the run can be shown from anywhere.
+
+    A ruler is the name of a tokenizer unless there is such a file.
+    """
+    found = dict(values)
+    for key in ("haystack", "needles"):
+        if isinstance(found.get(key), str | Path):
+            found[key] = _path(folder, found[key]).absolute()
+        elif isinstance(found.get(key), list | tuple):
+            found[key] = [_path(folder, each).absolute() for each in found[key]]
+    if isinstance(found.get("ruler"), str) and _path(folder, found["ruler"]).is_file():
+        found["ruler"] = str((folder / found["ruler"]).absolute())
+    return found
+
+
+def _path(folder: Path, name: object) -> Path:
+    if "\0" in str(name):
+        raise UsageError("a path holds a NUL character", hint="no file has such a name")
+    return folder / str(name)
+
+
+def options_of_spec(probe: str, spec: Mapping[str, Any]) -> ExperimentOptions:
+    """The options of a run that is kept, also of one from before there were so many.
+
+    Raises:
+        UsageError: the spec is not one of ours.
+    """
+    kind = OPTIONS[probe]
+    known = {key: value for key, value in spec.items() if key in kind.model_fields}
+    return checked(kind, {**BEFORE.get(probe, {}), **known}, where="the run's spec")
+
+
+def with_windows(options: ExperimentOptions, windows: Sequence[int | None]) -> ExperimentOptions:
+    """The options with lengths that are shares of a window as tokens, by the smallest window of the models.
+
+    Raises:
+        UsageError: there is a share, and no model says how large its window is.
+    """
+    return needle_options.with_windows(options, windows) if isinstance(options, NeedleOptions) else options
 
 
 def checked(kind: type[Options], values: dict[str, Any], *, where: str) -> Options:
@@ -88,7 +131,8 @@ def checked(kind: type[Options], values: dict[str, Any], *, where: str) -> Optio
         first = err.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         message = first["msg"].removeprefix("Value error, ")
-        raise UsageError(f"{where}: {place}: {message}", hint="`--help` of the probe lists what it takes") from err
+        said = f"{place}: {message}" if place else message
+        raise UsageError(f"{where}: {said}", hint="`--help` of the probe lists what it takes") from err
 
 
 def _refuse_unknown(values: dict[str, Any], known: set[str], where: str, above: Sequence[str] = ()) -> None:

@@ -1,6 +1,6 @@
 """What the experiments share: the ruler, and the check that an answer stands nowhere but where it was planted."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,10 +46,18 @@ def ensure_absent(text: str, statements: Sequence[Statement]) -> None:
     Raises:
         UserError: naming the word, which can only happen in a user's own text.
     """
-    for statement in statements:
-        for word in (statement.name, statement.value):
-            if word in text:
-                raise UserError(
-                    f"the haystack already holds {word!r}, which was to be planted",
-                    hint="choose other needles with another --seed, or take the word out of the text",
-                )
+    ensure_words_absent(text, (word for statement in statements for word in (statement.name, statement.value)))
+
+
+def ensure_words_absent(text: str, words: Iterable[str]) -> None:
+    """Raise where the text already holds one of the words, which answer what will be asked about it.
+
+    Raises:
+        UserError: naming the word, which can only happen with a text or needles of the user's.
+    """
+    for word in words:
+        if word in text:
+            raise UserError(
+                f"the haystack already holds {word!r}, which was to be planted",
+                hint="choose other needles with another --seed, or take the word out of the text",
+            )

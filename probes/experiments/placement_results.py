@@ -16,10 +16,10 @@ from itertools import pairwise
 from typing import Any
 
 from probes.experiments.placement import ARMS, CONTRASTS, FACTS, INSTRUCTED
-from probes.haystack import sentence_ends
 from probes.models.base import Completion
 from probes.plan import PlannedTrial, Result
 from probes.scoring import Outcome, abstains, mentions
+from probes.sentences import sentence_ends
 from probes.stats import (
     LEVEL,
     Interval,
@@ -160,7 +160,8 @@ def _runs(text: str) -> list[tuple[str, ...]]:
 
 def _margins(results: Sequence[Result]) -> Margins | None:
     """The margins of one document in one arm; None unless every log-probability is there."""
-    if not results or any(each.completion is None or each.completion.logprobs is None for each in results):
+    missing = any(each.completion is None or each.completion.logprobs is None for each in results)
+    if missing or len(results) < FACTS**2:  # each of the values after the question for each of the facts
         return None
     logprobs: dict[int, dict[int, float]] = defaultdict(dict)
     for each in results:
