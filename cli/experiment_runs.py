@@ -1,39 +1,38 @@
 """Carry out experiments: plan, keep, run, and show. Everything that can fail before a call is made fails first."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import click
 
-from cli.experiment_tables import emit_experiments, experiment_tables
+from cli.experiment_tables import Tables, emit_experiments, experiment_tables
 from cli.main import version
+from cli.options import default_store
 from cli.output import OutputOptions
 from cli.progress import Advance, progress_bar, say
-from probes.experiment_file import OPTIONS, ExperimentOptions, checked
+from cli.run_options import RunOptions
+from probes.budget import NOTHING, Amount, usd
+from probes.experiment_file import ExperimentOptions, options_of_spec, with_windows
 from probes.experiments import needle_results, placement_results
 from probes.experiments.common import Ruler
 from probes.experiments.needle import NeedleOptions, plan_needle
 from probes.experiments.placement import plan_placement
 from probes.models import load_model
-from probes.models.base import Model
+from probes.models.base import AccessDenied, ContextTooLong, Model
 from probes.plan import Plan, Result
-from probes.runner import Progress, Summary, run_plan
+from probes.runner import run_plan
 from probes.scoring import SCORER
-from probes.store import CallCounts, Run, Store
+from probes.standing import Progress, Summary
+from probes.store import CallCounts, Run, Spent, Store
 from probes.store import Score as Verdict
 from tokenizer import load_tokenizer
 from tokenizer.errors import UsageError
-from tokenizer.places import data_directory
 
 MISSING_TRIALS = 3  # the exit code of a run that finished with trials missing
-
-
-def default_store() -> Path:
-    """Where runs are kept when nothing else is said."""
-    return data_directory() / "runs.db"
 
 
 def make_ruler(name: str) -> Ruler:
@@ -52,9 +51,7 @@ def make_plan(options: ExperimentOptions) -> Plan:
 
 def plan_again(probe: str, spec: Mapping[str, Any]) -> Plan:
     """The plan of a run that is kept, from its spec: the same bytes, which the store checks."""
-    kind = OPTIONS[probe]
-    values = {key: value for key, value in spec.items() if key in kind.model_fields}
-    return make_plan(checked(kind, values, where="the run's spec"))
+    return make_plan(options_of_spec(probe, spec))
 
 
 def verdicts(probe: str, results: Sequence[Result]) -> tuple[str, list[Verdict]]:
@@ -64,53 +61,143 @@ def verdicts(probe: str, results: Sequence[Result]) -> tuple[str, list[Verdict]]
     return placement_results.SCORER, placement_results.verdicts(results)
 
 
+@dataclass(slots=True)
+class _Carried:
+    """What the runs of one command came to: their tables, trials without an answer, and the money and tokens so far."""
+
+    tables: list[Tables] = field(default_factory=list)
+    missing: int = 0
+    stopped: bool = False
+    spent: Amount = NOTHING
+
+
 def carry_out(
     command: str,
     experiments: Sequence[tuple[str, ExperimentOptions]],
     *,
     models: Sequence[str],
-    store_path: Path | None,
-    jobs: int,
+    run: RunOptions,
     output: OutputOptions,
 ) -> None:
     """Run the experiments one after the other and show what they found; exit 3 where trials are missing.
 
     Raises:
-        UsageError: no model was named.
+        UsageError: no model was named, or one base URL for several.
         UserError: a model, a ruler, the store or a haystack cannot be used; nothing was sent then.
     """
-    if not models:
-        raise UsageError("no model to ask", hint="name one with -m, e.g. -m local/smollm2-135m or -m sim/u-shape")
-    names = list(dict.fromkeys(models))  # the same model twice would count every text twice
-    for name in names:
-        load_model(name)
-    plans = [make_plan(options) for _, options in experiments]
-    found, missing = [], 0
-    with Store.open(store_path or default_store()) as store:
+    load = model_loader(models, run)
+    windows = [model.traits.window for model in load()]
+    plans = [make_plan(with_windows(options, windows)) for _, options in experiments]
+    path = run.store or default_store()
+    if run.dry_run:
+        from cli.dry_run import show_estimate
+        from probes.estimate import estimate
+
+        estimates = [estimate(plan, load(), path, jobs=run.jobs, fresh=run.fresh) for plan in plans]
+        show_estimate(estimates, output)
+        return
+    carried = _Carried()
+    with Store.open(path) as store:
         for plan in plans:
-            asked = [load_model(name) for name in names]
-            run = store.begin_run(plan, asked)
-            summary = asyncio.run(run_with_progress(store, run, plan, asked, jobs))
-            say(run_sentence(run, summary, store.calls(run.id)))
-            results = store.results(run.id, plan)
-            store.save_scores(*verdicts(plan.probe, results))
-            identities = {model.name: model.identity for model in asked}
-            meta = {"run": run.id, "needlepoint": version(), "models": identities, **plan.spec}
-            found.append(experiment_tables(command, plan.probe, results, meta))
-            missing += summary.missing + summary.failed
-    emit_experiments(found, output)
-    if missing:
-        trials = "trial has" if missing == 1 else "trials have"
-        say(f"{missing} {trials} no answer; run the same command again to try again")
+            asked = load()
+            begun = store.begin_run(plan, asked, fresh=run.fresh, keep_prompts=run.keep_prompts)
+            _carry_through(command, store, begun, asked, run, carried)
+            if carried.stopped:
+                break  # the limits hold for all of the command
+    _show(carried, output)
+
+
+def carry_on(
+    command: str, store: Store, run: Run, models: Sequence[Model], options: RunOptions, output: OutputOptions
+) -> None:
+    """Go on with one run that is begun already, and show what it found; exit 3 where trials are missing."""
+    carried = _Carried()
+    _carry_through(command, store, run, models, options, carried)
+    _show(carried, output)
+
+
+def _carry_through(
+    command: str, store: Store, run: Run, models: Sequence[Model], options: RunOptions, carried: _Carried
+) -> None:
+    """Run one plan to its end, say what it came to, and keep its tables for the end of the command."""
+    try:
+        summary = asyncio.run(run_with_progress(store, run, models, options, carried.spent))
+    except (AccessDenied, ContextTooLong, UsageError):
+        store.forget_unsent(run)
+        raise
+    plan, results, spent = run.plan, store.results(run.id, run.plan), store.spent(run.id)
+    tell_outcome(store, run, summary, results)
+    store.save_scores(*verdicts(plan.probe, results))
+    identities = {model.name: model.identity for model in models}
+    meta = {"run": run.id, "needlepoint": version(), "models": identities, **plan.spec}
+    carried.tables.append(experiment_tables(command, plan.probe, results, meta))
+    carried.missing += summary.missing + summary.failed
+    carried.stopped = summary.stopped is not None
+    carried.spent = Amount(
+        (carried.spent.nano_usd or 0) + spent.known_nano_usd + spent.lost_at_most_nano_usd,
+        carried.spent.tokens + spent.input_tokens + spent.output_tokens,
+    )
+
+
+def _show(carried: _Carried, output: OutputOptions) -> None:
+    emit_experiments(carried.tables, output)
+    if carried.missing:
+        trials = "trial has" if carried.missing == 1 else "trials have"
+        again = "give it more to go on" if carried.stopped else "run the same command again to try again"
+        say(f"{carried.missing} {trials} no answer; {again}")
         click.get_current_context().exit(MISSING_TRIALS)
 
 
-async def run_with_progress(store: Store, run: Run, plan: Plan, models: Sequence[Model], jobs: int) -> Summary:
+def model_loader(models: Sequence[str], run: RunOptions) -> Callable[[], list[Model]]:
+    """What makes the models, each time anew, as none outlives its event loop. They are made once here, for the errors.
+
+    Raises:
+        UsageError: no model, or one base URL for several.
+        UserError: one of them cannot be used.
+    """
+    names = list(dict.fromkeys(models))  # the same model twice would count every text twice
+    if not names:
+        raise UsageError("no model to ask", hint="name one with -m, e.g. -m local/smollm2-135m or -m sim/u-shape")
+    if run.base_url and len(names) > 1:
+        raise UsageError(
+            "--base-url is the address of one model, and there are more", hint="write endpoints into the config file"
+        )
+    _check_options_fit(names, run)
+    options = run.model_options()
+
+    def load() -> list[Model]:
+        return [load_model(name, base_url=run.base_url, options=options) for name in names]
+
+    load()
+    return load
+
+
+def _check_options_fit(names: Sequence[str], run: RunOptions) -> None:
+    """Refuse an option that no model of the run would take note of."""
+    kinds = {name.partition("/")[0] for name in names}
+    if run.extra and kinds <= {"local", "sim"}:
+        raise UsageError("--extra is sent to servers, and no model here has one", hint="leave it out")
+    if (run.form or run.threads) and "local" not in kinds:
+        raise UsageError("--form and --threads are for local models, and there is none", hint="leave them out")
+
+
+async def run_with_progress(
+    store: Store, run: Run, models: Sequence[Model], options: RunOptions, spent_before: Amount
+) -> Summary:
     """Run a whole plan with progress on stderr, and give the models back, whatever happens."""
     try:
-        with progress_bar(f"probe {plan.probe}", len(plan.trials) * len(models), "trials") as advance:
-            show = partial(show_progress, advance)
-            return await run_plan(store, run, plan, models, jobs=jobs, on_progress=show, say=say)
+        with progress_bar(f"probe {run.plan.probe}", len(run.trial_ids), "trials") as advance:
+            return await run_plan(
+                store,
+                run,
+                run.plan,
+                models,
+                limits=options.limits(),
+                spent_before=spent_before,
+                on_progress=partial(show_progress, advance),
+                say=say,
+                retry_errors=options.retry_errors,
+            )
     finally:
         for model in models:
             await model.aclose()
@@ -119,9 +206,23 @@ async def run_with_progress(store: Store, run: Run, plan: Plan, models: Sequence
 def show_progress(advance: Advance, progress: Progress, *, before: int = 0, note: str = "") -> None:
     """Tell a progress bar where a run is; `before` trials of others are counted with it."""
     notes = [note] if note else []
+    is_parallel = progress.limit > 1 and progress.done + progress.failed < progress.total
+    notes += [f"{progress.in_flight} in flight of {progress.limit} at once"] if is_parallel else []
+    notes += [_counted(progress.retries, "retry", "retries")] if progress.retries else []
     notes += [f"{progress.failed} failed"] if progress.failed else []
+    notes += [f"{usd(progress.spent_nano_usd)} spent"] if progress.spent_nano_usd else []
+    notes += [f"{progress.unpriced} of unknown price"] if progress.unpriced else []
     notes += ["finishing what is in flight; Ctrl-C again to cut it off"] if progress.stopping else []
     advance(before + progress.done + progress.failed, ", ".join(notes))
+
+
+def tell_outcome(store: Store, run: Run, summary: Summary, results: Sequence[Result]) -> None:
+    """Say what a run has come to: its trials, its money, and what is not as it should be."""
+    say(run_sentence(run, summary, store.calls(run.id)))
+    for line in (*failure_lines(results), *money_lines(store.spent(run.id)), *served_lines(results)):
+        say(line)
+    if summary.stopped:
+        say(f"stopped: {summary.stopped}; give more to go on from here")
 
 
 def run_sentence(run: Run, summary: Summary, calls: CallCounts) -> str:
@@ -133,3 +234,49 @@ def run_sentence(run: Run, summary: Summary, calls: CallCounts) -> str:
         share = calls.prompt_tokens_evaluated / calls.prompt_tokens
         parts.append(f"{share:.0%} of {calls.prompt_tokens:,} prompt tokens computed, the rest shared")
     return f"run {run.id}: {', '.join(parts)}"
+
+
+def failure_lines(results: Sequence[Result]) -> list[str]:
+    """What most of the failed trials failed for."""
+    reasons = Counter(result.error_text or "no reason is known" for result in results if result.error_kind)
+    if not reasons:
+        return []
+    (reason, count), total = reasons.most_common(1)[0], reasons.total()
+    return [f"failed: {reason} ({count} of {total}; `needlepoint runs show --attempts` tells each)"]
+
+
+def money_lines(spent: Spent) -> list[str]:
+    """What a run's own calls cost, from its first start on; nothing where that is nothing."""
+    lines = []
+    if spent.known_nano_usd:
+        lines.append(
+            f"cost: {usd(spent.known_nano_usd)} for {spent.input_tokens:,} prompt and"
+            f" {spent.output_tokens:,} answer tokens"
+        )
+    if spent.unknown_calls:
+        calls = _counted(spent.unknown_calls, "call", "calls")
+        lines.append(f"cost: unknown for {calls}; prices can be given in the config file")
+    if spent.lost_at_most_nano_usd:
+        lines.append(
+            f"cost: up to {usd(spent.lost_at_most_nano_usd)} more may have been billed for calls without an end"
+        )
+    return lines
+
+
+def served_lines(results: Sequence[Result]) -> list[str]:
+    """A warning for each model that was not one and the same model all the time, by its server's own words."""
+    served: dict[str, Counter[str]] = {}
+    for result in results:
+        if result.completion and result.completion.model:
+            served.setdefault(result.model, Counter())[result.completion.model] += 1
+    return [
+        f"warning: {name} was answered by {len(counts)} models: "
+        + ", ".join(f"{one} ({count})" for one, count in counts.most_common())
+        + "; name one of them to compare like with like"
+        for name, counts in served.items()
+        if len(counts) > 1
+    ]
+
+
+def _counted(count: int, one: str, more: str) -> str:
+    return f"{count:,} {one if count == 1 else more}"

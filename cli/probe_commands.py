@@ -1,14 +1,18 @@
 """`needlepoint probe`: ask models questions whose answers depend on where things stand."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from cli.options import OrderedGroup, jobs_option, model_option, seed_option, store_option
+from cli.needle_options import needle_options
+from cli.options import OrderedGroup, model_option, seed_option
 from cli.output import OutputOptions, output_options
+from cli.run_options import RunOptions, run_options
+from tokenizer.errors import UsageError
 
 Command = Callable[..., Any]
 
@@ -21,13 +25,13 @@ ruler_option = click.option(
 )
 
 
-def experiment_options(*, lengths: int, blocks: int, max_tokens: int) -> Callable[[Command], Command]:
+def experiment_options(*, lengths: int, blocks: int, max_tokens: str, shares: str = "") -> Callable[[Command], Command]:
     """Add what every probe can be told; the numbers are its defaults, for the help only."""
     parts: list[Callable[[Command], Command]] = [
         click.option(
             "--lengths",
             metavar="N,N,...",
-            help=f"Lengths of the text, in tokens of the ruler, e.g. 500,1000,2000.  [default: {lengths}]",
+            help=f"Lengths of the text, {shares}in tokens of the ruler, e.g. 500,1000,2000.  [default: {lengths}]",
         ),
         click.option(
             "-n",
@@ -42,7 +46,7 @@ def experiment_options(*, lengths: int, blocks: int, max_tokens: int) -> Callabl
             metavar="N",
             help=f"The most tokens that an answer may have.  [default: {max_tokens}]",
         ),
-        *(seed_option, ruler_option, jobs_option, store_option, output_options),
+        *(seed_option, ruler_option, run_options, output_options),
     ]
 
     def add(command: Command) -> Command:
@@ -68,38 +72,30 @@ def probe() -> None:
 
 @probe.command()
 @model_option
-@click.option(
-    "--task",
-    type=click.Choice(["multi-key"]),
-    default="multi-key",
-    show_default=True,
-    help="multi-key: five needles of one form, a question for each, and one whose answer is not there.",
+@needle_options
+@experiment_options(
+    lengths=1000,
+    blocks=10,
+    max_tokens="32, more for tasks with longer answers",
+    shares="as shares of the smallest window, e.g. 25%,50%, or ",
 )
-@click.option(
-    "--layout",
-    multiple=True,
-    metavar="LAYOUT",
-    help="spread: one needle at each of five depths; cluster@DEPTH: all five at one depth, e.g. cluster@50. "
-    "May be repeated.  [default: spread]",
-)
-@click.option(
-    "--haystack",
-    multiple=True,
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Hide the needles in your own text (UTF-8); may be repeated.  [default: generated prose]",
-)
-@experiment_options(lengths=1000, blocks=10, max_tokens=32)
-def needle(models: tuple[str, ...], output: OutputOptions, **given: Any) -> None:
-    """Hide five statements in a text and ask for each of them, and for one that is not there.
+def needle(models: tuple[str, ...], run: RunOptions, output: OutputOptions, **given: Any) -> None:
+    """Hide statements in a text and ask for them: what is found, where, and what is merely guessed.
 
     \b
     needlepoint probe needle -m sim/u-shape -n 20
-    needlepoint probe needle -m local/smollm2-135m --lengths 500,1000 -n 10
-    needlepoint probe needle -m local/smollm2-135m --layout spread --layout cluster@50
-    needlepoint probe needle -m sim/perfect --haystack novel.txt --json
+    needlepoint probe needle -m local/smollm2-135m --layout spread --layout cluster@50 --lengths 500
+    needlepoint probe needle -m sim/recency --task single --place before --place after
+    needlepoint probe needle -m sim/perfect --needles mine.toml --haystack novel.txt --task single
+
+    Controls are asked with it, once a block: a question whose answer is not there, a question without the text, and one
+    in a text of a few sentences. --no-controls leaves them out.
     """
-    _run_one("needle", models, output, given)
+    if given.pop("no_controls"):
+        if given["controls"]:
+            raise UsageError("--controls and --no-controls exclude each other", hint="give the one that you mean")
+        given["controls"] = []
+    _run_one("needle", models, run, output, given)
 
 
 @probe.command()
@@ -124,8 +120,8 @@ def needle(models: tuple[str, ...], output: OutputOptions, **given: Any) -> None
     help="coverage: which facts a written summary keeps; margin: how available each fact is, by log-probability. "
     "May be repeated.  [default: both]",
 )
-@experiment_options(lengths=400, blocks=10, max_tokens=160)
-def placement(models: tuple[str, ...], output: OutputOptions, **given: Any) -> None:
+@experiment_options(lengths=400, blocks=10, max_tokens="160")
+def placement(models: tuple[str, ...], run: RunOptions, output: OutputOptions, **given: Any) -> None:
     """Put one instruction before a text, after it, or at both ends, each against its own control.
 
     \b
@@ -134,16 +130,15 @@ def placement(models: tuple[str, ...], output: OutputOptions, **given: Any) -> N
     needlepoint probe placement -m local/smollm2-135m --place before --place after --measure coverage
     needlepoint probe placement -m local/smollm2-135m -n 4 --framing transcript --measure coverage
     """
-    _run_one("placement", models, output, given)
+    _run_one("placement", models, run, output, given)
 
 
 @probe.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @model_option
-@jobs_option
-@store_option
+@run_options
 @output_options
-def run(file: Path, models: tuple[str, ...], jobs: int, store: Path | None, output: OutputOptions) -> None:
+def run(file: Path, models: tuple[str, ...], run: RunOptions, output: OutputOptions) -> None:
     """Run every experiment of a file.
 
     \b
@@ -160,29 +155,21 @@ def run(file: Path, models: tuple[str, ...], jobs: int, store: Path | None, outp
     source = click.get_current_context().get_parameter_source
     if asked.models and source("models") is ParameterSource.ENVIRONMENT:
         models = asked.models  # what is written in the file comes before the environment
-    if asked.store and source("store") is ParameterSource.ENVIRONMENT:
-        store = asked.store
-    carry_out(
-        "probe run",
-        asked.experiments,
-        models=models or asked.models,
-        store_path=store or asked.store,
-        jobs=jobs,
-        output=output,
-    )
+    if asked.store and (run.store is None or source("store") is ParameterSource.ENVIRONMENT):
+        run = replace(run, store=asked.store)
+    carry_out("probe run", asked.experiments, models=models or asked.models, run=run, output=output)
 
 
-def _run_one(probe_name: str, models: Sequence[str], output: OutputOptions, given: dict[str, Any]) -> None:
+def _run_one(
+    probe_name: str, models: Sequence[str], run: RunOptions, output: OutputOptions, given: dict[str, Any]
+) -> None:
     """Check the options of one probe as an experiment file's would be, and carry it out."""
     from cli.experiment_runs import carry_out
-    from probes.experiment_file import OPTIONS, checked
+    from probes.experiment_file import OPTIONS, checked, with_paths
 
-    store, jobs = given.pop("store"), given.pop("jobs")
     if given["lengths"] is not None:
         given["lengths"] = [length.strip() for length in given["lengths"].split(",")]
-    if Path(given["ruler"]).is_file():
-        given["ruler"] = str(Path(given["ruler"]).resolve())  # so that the run can be shown from anywhere
     values = {key: value for key, value in given.items() if value not in (None, ())}
-    options = checked(OPTIONS[probe_name], values, where=f"probe {probe_name}")
+    options = checked(OPTIONS[probe_name], with_paths(values, Path()), where=f"probe {probe_name}")
     command = f"probe {probe_name}"
-    carry_out(command, [(probe_name, options)], models=models, store_path=store, jobs=jobs, output=output)
+    carry_out(command, [(probe_name, options)], models=models, run=run, output=output)

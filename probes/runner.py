@@ -1,85 +1,39 @@
-"""From a plan to answers: sends what is not answered yet, a few calls at a time, and can be stopped at any moment.
+"""From a plan to answers: sends what is not answered yet, some calls at a time, and can be stopped at any moment.
 
-    run_plan -> dispatch_order -> Store.claim -> calls.call -> Store.finish | Store.fail
+    run_plan -> make_lanes -> check_lengths -> Gate.slot -> Budget.reserved -> Store.claim -> calls.call
+             -> Store.finish | Store.fail
 
-The first Ctrl-C lets the calls in flight finish, the second cuts them off. A store that another program has locked is
-waited for, as long as it takes, but not after the second Ctrl-C.
+A call that failed in a way that may pass is tried again, and holds no slot while it waits. The first Ctrl-C lets the
+calls in flight finish, the second cuts them off. A store that another program has locked is waited for, as long as it
+takes, but not after the second Ctrl-C.
 """
 
 import asyncio
-import heapq
 import time
-from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Container, Coroutine, Iterable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Coroutine, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 
-from probes.dispatch import dispatch_order
+import stamina
+
+from probes.budget import NOTHING, Amount, Budget, Limits, Reservation
 from probes.interrupts import interrupts
-from probes.models.base import (
-    AccessDenied,
-    Completion,
-    ContextTooLong,
-    Model,
-    ModelError,
-    Request,
-    Transient,
-)
-from probes.models.calls import call, wait_before_next
+from probes.lanes import Lane, make_lanes
+from probes.lengths import Fit, check_lengths, measure_by_one_call
+from probes.models import check_access
+from probes.models.base import AccessDenied, Completion, Model, ModelError, RateLimited, Request, Transient
+from probes.models.calls import Patience, call, maybe_billed
 from probes.plan import Plan
+from probes.standing import Interrupted, Progress, Summary
 from probes.store import LEASE_S, Run, Store
 from probes.store_file import StoreLocked
 from probes.writer import Writer
-from tokenizer.errors import UsageError, UserError
+from tokenizer.errors import UsageError
 
 RENEW_LEASE_S = LEASE_S / 6
 HELD_POLL_S = 0.2
 CUT_OFF_S = 1.5
-LONGEST_CHECKED = 3
 LOCKED = "waiting for another program that has the run store {} locked; answers are held until then"
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a run is. All but `in_flight` count positions of the plan; `done` are answered, `reused` among them."""
-
-    done: int
-    total: int
-    reused: int
-    failed: int
-    in_flight: int
-    elapsed_s: float
-    stopping: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What became of the positions asked for: `done + failed + missing` is all of them.
-
-    `reused`: answered before this start. `lost`: calls of the run, from its first start on, that were cut off in flight
-    and may have been paid for.
-    """
-
-    done: int
-    failed: int
-    missing: int
-    reused: int
-    lost: int
-
-
-class Interrupted(UserError):
-    """Ctrl-C: what was answered is kept, but for `unwritten` answers that another program's lock kept out."""
-
-    exit_code = 130
-
-    def __init__(self, summary: Summary, unwritten: int = 0) -> None:
-        total = summary.done + summary.failed + summary.missing
-        locked_out = f"; answered but not kept, as another program has the store locked: {unwritten}"
-        super().__init__(
-            f"interrupted: {summary.done} of {total} trials are answered and kept{locked_out if unwritten else ''}",
-            hint="run the same command again to go on from here",
-        )
-        self.summary = summary
 
 
 async def run_plan(
@@ -88,34 +42,35 @@ async def run_plan(
     plan: Plan,
     models: Sequence[Model],
     *,
-    jobs: int = 4,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
     blocks: Container[int] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     say: Callable[[str], None] | None = None,
     retry_errors: bool = False,
-    timeout_s: float | None = None,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    spent_before: Amount = NOTHING,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Summary:
     """Ask every model every trial of the plan that has no answer yet; `run` is what `store.begin_run` gave for both.
 
-    `jobs` calls at a time for each model, fewer where a model takes fewer; models run side by side. `blocks` limits the
-    run to some blocks. `say` gets a line for people when something is waited for. `sleep` waits between the attempts of
-    one trial.
+    As many calls at a time for each model as its server takes, up to `limits.jobs`, fewer where a model takes fewer;
+    models run side by side. `spent_before` counts with the limits. `blocks` limits the run to some blocks. `say` gets
+    a line for people when something is waited for or looks wrong.
 
-    Raises ContextTooLong before anything is sent; AccessDenied and bugs after the calls in flight are finished;
-    Interrupted. Trials that failed are counted, not raised. The models are left open, except after a second Ctrl-C.
+    Raises ContextTooLong before anything is sent (after one trial, where only that can tell); UsageError for a limit of
+    money on a model whose price is unknown; AccessDenied and bugs after the calls in flight are finished; Interrupted.
+    Trials that failed are counted, not raised. The models are left open, except after a second Ctrl-C.
     """
-    if jobs < 1:
-        raise UsageError(f"{jobs} calls at a time would never end", hint="give --jobs 1 or more")
+    if limits.jobs < 1:
+        raise UsageError(f"{limits.jobs} calls at a time would never end", hint="give --jobs 1 or more")
     writer = Writer(store, lambda: say and say(LOCKED.format(store.path)))
-    work = _Work(
-        store, writer, run, plan, models, blocks=blocks, on_progress=on_progress, timeout_s=timeout_s, sleep=sleep
-    )
+    work = _Work(store, writer, run, plan, models, limits, blocks=blocks, on_progress=on_progress, say=say, clock=clock)
     with interrupts(work.interrupt):
         try:
-            work.fill_lanes(jobs, retry_errors)
+            work.fill_lanes(retry_errors)
+            work.open_account(spent_before)
             await work.see_through(work.check_lengths(lane) for lane in work.lanes)
-            await work.see_through(work.work(lane) for lane in work.lanes for _ in range(lane.limit))
+            await work.see_through(work.measure(lane) for lane in work.in_doubt)
+            await work.see_through(work.work(lane) for lane in work.lanes for _ in range(lane.gate.ceiling))
         finally:
             await work.wind_up()
     summary = work.summary()
@@ -124,16 +79,6 @@ async def run_plan(
     if work.interrupted:
         raise Interrupted(summary, work.unwritten())
     return summary
-
-
-@dataclass(slots=True)
-class _Lane:
-    """One model's share: positions to send in this order, and those for which another process has a call in flight."""
-
-    model: Model
-    limit: int
-    waiting: deque[int] = field(default_factory=deque)
-    held: list[int] = field(default_factory=list)
 
 
 class _Work:
@@ -146,15 +91,18 @@ class _Work:
         run: Run,
         plan: Plan,
         models: Sequence[Model],
+        limits: Limits,
         *,
         blocks: Container[int] | None,
         on_progress: Callable[[Progress], None] | None,
-        timeout_s: float | None,
-        sleep: Callable[[float], Awaitable[None]],
+        say: Callable[[str], None] | None,
+        clock: Callable[[], float],
     ) -> None:
         self.store, self.writer, self.run, self.plan, self.models = store, writer, run, plan, models
-        self.on_progress, self.timeout_s, self.sleep = on_progress, timeout_s, sleep
-        self.lanes: list[_Lane] = []
+        self.limits, self.on_progress, self.say, self.clock = limits, on_progress, say, clock
+        self.lanes = make_lanes(models, plan.trials, limits.jobs, clock)
+        self.in_doubt: list[Lane] = []  # whether their prompts fit is not known before one is answered
+        self.budget = Budget(limits.max_cost_nano_usd, limits.max_tokens_total)
         self.selected = [
             position
             for position in range(len(run.trial_ids))
@@ -163,116 +111,174 @@ class _Work:
         # One request may stand at several positions; it is sent once and counts for all of them.
         self.positions_of = Counter(run.trial_ids[position] for position in self.selected)
         self.started = time.monotonic()
-        self.done = self.reused = self.failed = self.in_flight = 0
+        self.done = self.reused = self.failed = self.in_flight = self.retries = 0
         self.answered: set[str] = set()  # trials whose answers are not known to be on the disk
         self.error: Exception | None = None
+        self.stopped: str | None = None  # the words about a limit that is reached
         self.interrupted = False
         self.stop = asyncio.Event()  # send nothing more
         self.cut = asyncio.Event()  # and wait for nothing
-        self.lease = asyncio.create_task(self._caught(self._keep_lease()))
+        self.lease = asyncio.create_task(self._keep_lease())
 
-    def fill_lanes(self, jobs: int, retry_errors: bool) -> None:
+    def fill_lanes(self, retry_errors: bool) -> None:
         """Give each model its unanswered trials, in the order in which it should get them."""
         states = self.store.states(self.run.id)
         self.reused = self.done = sum(states[position] == "answered" for position in self.selected)
         pending = set(self.store.pending(self.run.id, retry_errors=retry_errors)).intersection(self.selected)
         self.failed = sum(states[position] == "rejected" for position in self.selected if position not in pending)
         taken: set[str] = set()
-        for number, model in enumerate(self.models):
-            lane = _Lane(model, min(jobs, model.traits.max_concurrency or jobs))
-            first = number * len(self.plan.trials)
-            wanted = [position - first for position in self.selected if 0 <= position - first < len(self.plan.trials)]
-            trials = [self.plan.trials[index] for index in wanted]
-            for place in dispatch_order(trials, model.traits, self.plan.spec["seed"]):
-                position = first + wanted[place]
-                if position in pending and self.run.trial_ids[position] not in taken:
-                    taken.add(self.run.trial_ids[position])
-                    lane.waiting.append(position)
-            self.lanes.append(lane)
+
+        def is_pending(position: int) -> bool:
+            trial_id = self.run.trial_ids[position]
+            if position not in pending or trial_id in taken:
+                return False
+            taken.add(trial_id)
+            return True
+
+        for lane in self.lanes:
+            last = lane.first + len(self.plan.trials)
+            wanted = [position for position in self.selected if lane.first <= position < last]
+            lane.fill(wanted, is_pending, self.plan.spec["seed"])
+            if lane.waiting:
+                check_access(lane.model)
+            if self.limits.max_cost_nano_usd is not None and not self.limits.allow_unpriced:
+                lane.check_price()
+
+    def open_account(self, before: Amount) -> None:
+        """Begin with what the run has cost in earlier starts, and others that count with it."""
+        spent, budget = self.store.spent(self.run.id), self.budget
+        budget.spent_nano_usd = (before.nano_usd or 0) + spent.known_nano_usd
+        budget.maybe_nano_usd, budget.unpriced = spent.lost_at_most_nano_usd, spent.unknown_calls
+        budget.tokens = before.tokens + spent.input_tokens + spent.output_tokens
         self._report()
 
-    def request(self, position: int) -> Request:
-        """What is asked at this position, of whichever model."""
-        return self.plan.trials[position % len(self.plan.trials)].request
+    async def check_lengths(self, lane: Lane) -> None:
+        """Refuse what cannot fit before anything is sent."""
+        limited = self.budget.max_nano_usd is not None or self.budget.max_tokens is not None
+        if await check_lengths(lane, lambda: not self.stop.is_set(), count=limited) is Fit.IN_DOUBT:
+            self.in_doubt.append(lane)
 
-    async def check_lengths(self, lane: _Lane) -> None:
-        """Count the longest prompts before anything is sent: what cannot fit should cost nothing."""
-        window = lane.model.traits.window
-        if window is None:
-            return
-        for position in heapq.nlargest(LONGEST_CHECKED, lane.waiting, key=lambda one: _characters(self.request(one))):
-            if self.stop.is_set():
-                return
-            request = self.request(position)
-            tokens = await lane.model.count_prompt_tokens(request)
-            if tokens is not None and tokens + request.max_tokens > window:
-                raise ContextTooLong(
-                    f"{lane.model.name} has a window of {window} tokens; the longest prompt has {tokens}"
-                    f" and its answer may have {request.max_tokens}",
-                    hint="choose shorter --lengths or a smaller --max-tokens; nothing was sent",
-                )
+    async def measure(self, lane: Lane) -> None:
+        """Let the answer to one trial tell whether the others fit."""
+        if not self.stop.is_set():
+            await measure_by_one_call(lane, lambda position: self._trial(lane, position))
 
-    async def work(self, lane: _Lane) -> None:
+    async def work(self, lane: Lane) -> None:
         """One of the lane's calls at a time, until there is nothing left for this process to do."""
         while not self.stop.is_set():
-            if lane.waiting:
-                await self._trial(lane, lane.waiting.popleft())
-            elif lane.held:
-                await self._pause(asyncio.sleep(HELD_POLL_S))
+            position = lane.take()
+            if position is not None:
+                try:
+                    await self._trial(lane, position)
+                finally:
+                    lane.give_back(position)
+            elif lane.held or lane.waiting:
+                await self._pause(asyncio.sleep(HELD_POLL_S if lane.held else HELD_POLL_S / 10))
                 lane.waiting.extend(lane.held)
                 lane.held.clear()
             else:
                 return
 
-    async def _trial(self, lane: _Lane, position: int) -> None:
-        trial_id = self.run.trial_ids[position]
-        positions = self.positions_of[trial_id]
-        attempts = 0
-        while not self.stop.is_set():
-            attempt_id = await self.writer.do(lambda: self._claim(trial_id))
-            if attempt_id is None:
-                if await self.writer.do(lambda: self.store.is_answered(trial_id)):
-                    self._report(done=positions)
-                else:
-                    lane.held.append(position)
-                return
-            attempts += 1
-            try:
-                completion = await self._call(lane.model, position)
-            except Exception as err:  # noqa: BLE001 - whatever it was, the attempt says so; _keep_failure tells bugs apart
-                await self._keep_failure(attempt_id, err)
-                wait = wait_before_next(err, attempts) if isinstance(err, Transient) else None
-                if wait is None:
-                    self._report(failed=positions)
+    # ------------------------------------------------------------------------------------------------ one trial
+
+    async def _trial(self, lane: Lane, position: int) -> None:
+        """Call until there is an answer, a failure that will not pass, or no patience left."""
+        patience = lane.patience(self.limits, self.clock)
+        attempts = aiter(patience.attempts())
+        attempt: stamina.Attempt | None = await anext(attempts)
+        try:
+            while attempt is not None:
+                with attempt:
+                    await self._attempt(lane, position, patience)
                     return
-                await self._pause(self.sleep(wait))
-            else:
-                await self._keep_answer(trial_id, attempt_id, completion)
-                self._report(done=positions)
+                attempt = await self._next(attempts)
+        except Transient:
+            if patience.refusal:
+                words = f"{lane.model.name}: a trial is left for a later run, as {patience.refusal}"
+                lane.tell_once(self.say, "patience", words)
+            self._report(failed=self.positions_of[self.run.trial_ids[position]])
+
+    async def _next(self, attempts: AsyncIterator[stamina.Attempt]) -> stamina.Attempt | None:
+        """The next attempt after its wait, or the failure again where that was the last; None when stopping."""
+        waiting = asyncio.ensure_future(anext(attempts))
+        await self._pause(waiting)
+        if self.stop.is_set():
+            return None
+        self.retries += waiting.exception() is None
+        return waiting.result()
+
+    async def _attempt(self, lane: Lane, position: int, patience: Patience) -> None:
+        """One call, and what is written down before and after it. Raises Transient where another one may follow."""
+        request = lane.request(position)
+        most = lane.most(request)
+        async with lane.gate.slot(), self.budget.reserved(most) as reservation:
+            if reservation is None:
+                self._stop_for_budget(lane, most)
                 return
+            attempt_id = await self._claimed(lane, position, most)
+            if attempt_id is None:
+                return
+            answer = await self._call(lane, request, patience, reservation)
+        if isinstance(answer, Completion):
+            await self._keep_answer(lane, position, attempt_id, answer)
+        else:
+            await self._keep_failure(position, attempt_id, answer)
 
-    def _claim(self, trial_id: str) -> int | None:
-        """What waited for a locked store must not send a call after Ctrl-C."""
-        return None if self.stop.is_set() else self.store.claim(self.run, trial_id)
+    async def _claimed(self, lane: Lane, position: int, most: Amount) -> int | None:
+        """The attempt as written down; None where there is nothing to send, as it is answered or another one's."""
+        trial_id = self.run.trial_ids[position]
 
-    async def _call(self, model: Model, position: int) -> Completion:
+        def claim() -> int | None:  # what waited for a locked store must not send a call after Ctrl-C
+            if self.stop.is_set():
+                return None
+            return self.store.claim(self.run, trial_id, reserved_nano_usd=most.nano_usd)
+
+        attempt_id = await self.writer.do(claim)
+        if attempt_id is None and not self.stop.is_set():
+            if await self.writer.do(lambda: self.store.is_answered(trial_id)):
+                self._report(done=self.positions_of[trial_id])
+            else:
+                lane.held.append(position)
+        return attempt_id
+
+    async def _call(
+        self, lane: Lane, request: Request, patience: Patience, reservation: Reservation
+    ) -> Completion | Exception:
+        """Send one request, and draw the conclusions for the next ones from what came of it."""
         self._report(in_flight=1)
         try:
-            return await call(model, self.request(position), self.timeout_s)
+            completion = await call(lane.model, request, patience.timeout_s())
+        except Exception as err:  # noqa: BLE001 - whatever it was, the attempt says so; _keep_failure tells bugs apart
+            if isinstance(err, RateLimited):
+                lane.gate.rate_limited(err.retry_after)
+            elif maybe_billed(err):
+                reservation.leave_open()
+            return err
         finally:
             self.in_flight -= 1
+        lane.gate.succeeded()
+        lane.book(completion, reservation)
+        lane.tell_once(self.say, "cut", lane.learn(request, completion))
+        return completion
 
-    async def _keep_answer(self, trial_id: str, attempt_id: int, completion: Completion) -> None:
+    async def _keep_answer(self, lane: Lane, position: int, attempt_id: int, completion: Completion) -> None:
+        trial_id = self.run.trial_ids[position]
+        cost, price = lane.cost(completion), lane.price_json
         self.answered.add(trial_id)
-        await self.writer.do(lambda: self.store.finish(attempt_id, completion))
+        await self.writer.do(lambda: self.store.finish(attempt_id, completion, cost_nano_usd=cost, price_json=price))
         self.answered.discard(trial_id)
+        self._report(done=self.positions_of[trial_id])
 
-    async def _keep_failure(self, attempt_id: int, error: Exception) -> None:
-        await self.writer.do(lambda: self.store.fail(attempt_id, error))
+    async def _keep_failure(self, position: int, attempt_id: int, error: Exception) -> None:
+        """Write it down; raise it again where it may pass, stop the run where it will not for any other trial."""
+        await self.writer.do(lambda: self.store.fail(attempt_id, error, maybe_billed=maybe_billed(error)))
+        if isinstance(error, Transient):
+            raise error
         if isinstance(error, AccessDenied) or not isinstance(error, ModelError):
             self._stop_for(error)
+        self._report(failed=self.positions_of[self.run.trial_ids[position]])
 
-    async def _pause(self, wait: Awaitable[None]) -> None:
+    async def _pause(self, wait: Awaitable[object]) -> None:
         """Wait, but not when the run is stopping."""
         waits = [asyncio.ensure_future(wait), asyncio.ensure_future(self.stop.wait())]
         try:
@@ -280,13 +286,15 @@ class _Work:
         finally:
             for one in waits:
                 one.cancel()
+                if one.done() and not one.cancelled():
+                    one.exception()  # looked at by who waits, or of no interest any more
 
     async def _keep_lease(self) -> None:
         while True:
             await asyncio.sleep(RENEW_LEASE_S)
-            await self.writer.do(self.store.renew_lease)
+            await self._caught(self.writer.do(self.store.renew_lease))
 
-    # ---------------------------------------------------------------------------------------------- stopping
+    # ------------------------------------------------------------------------------------------------- stopping
 
     def interrupt(self, times: int) -> None:
         """Ctrl-C, for the first or the second time."""
@@ -300,6 +308,11 @@ class _Work:
     def _stop_for(self, error: Exception) -> None:
         self.error = self.error or error
         self.stop.set()
+
+    def _stop_for_budget(self, lane: Lane, most: Amount) -> None:
+        if not self.stop.is_set():
+            self.stopped = self.budget.refusal(lane.model.name, most)
+            self.stop.set()
 
     async def _caught(self, step: Coroutine[object, object, None]) -> None:
         """Whatever fails on our own side (a full disk, a bug) stops the run, after what is in flight."""
@@ -355,6 +368,7 @@ class _Work:
             missing=count["missing"],
             reused=self.reused,
             lost=self.store.calls(self.run.id).lost,
+            stopped=self.stopped,
         )
 
     def _report(self, *, done: int = 0, failed: int = 0, in_flight: int = 0) -> None:
@@ -371,13 +385,13 @@ class _Work:
                 failed=self.failed,
                 in_flight=self.in_flight,
                 elapsed_s=time.monotonic() - self.started,
-                stopping=self.stop.is_set(),
+                stopping=self.interrupted,
+                limit=sum(gate.limit for gate in {lane.gate for lane in self.lanes}),
+                retries=self.retries,
+                spent_nano_usd=self.budget.spent_nano_usd,
+                unpriced=self.budget.unpriced,
             )
         )
-
-
-def _characters(request: Request) -> int:
-    return sum(len(message.content) for message in request.messages) + len(request.continuation or "")
 
 
 async def _close(model: Model) -> None:

@@ -3,10 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 LEVEL = 0.95
 POWER = 0.80
 LEAST_P = 0.001  # smaller ones are not told apart in words
+DISCORDANT = 0.2  # before anything is known: the share of questions that two arms are taken to answer differently
+CORRELATION = 0.1  # and how alike the answers inside one block are taken to be
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class PairedDifference:
         return self.p_value < 1 - LEVEL and (self.interval.low > 0 or self.interval.high < 0)
 
 
+@lru_cache(maxsize=4096)
 def wilson(successes: int, trials: int) -> Interval | None:
     """A rate with its score interval (Wilson 1927); None where nothing was counted.
 
@@ -59,6 +63,25 @@ def wilson(successes: int, trials: int) -> Interval | None:
 
     found = binomtest(successes, trials).proportion_ci(LEVEL, method="wilson")
     return Interval(successes / trials, float(found.low), float(found.high))
+
+
+def rate_interval(shares: Sequence[float], *, seed: int) -> Interval | None:
+    """The mean of one share a block, 0 to 1, with its interval over blocks; None where there is no block.
+
+    Wilson's where every block is a plain yes or no, the bootstrap over blocks where a block holds several answers.
+    Blocks that are all alike leave nothing to resample: then Wilson's, for as many blocks.
+
+    Example: rate_interval([1.0] * 10, seed=1) -> about Interval(1.0, 0.72, 1.0)
+    """
+    total, count = sum(shares), len(shares)
+    if count == 0:
+        return None
+    if all(share in (0.0, 1.0) for share in shares) or max(shares) - min(shares) < 1e-12:
+        low, high = wilson(math.floor(total + 1e-9), count), wilson(math.ceil(total - 1e-9), count)
+        assert low is not None
+        assert high is not None
+        return Interval(total / count, low.low, high.high)
+    return mean_interval(shares, seed=seed, least=0.0, most=1.0)
 
 
 def paired_difference(
@@ -144,6 +167,62 @@ def detectable_difference(spread: float, blocks: int, *, tests: int = 1) -> floa
 
     quantiles = stats.t.ppf(1 - (1 - LEVEL) / 2 / tests, blocks - 1) + stats.t.ppf(POWER, blocks - 1)
     return float(quantiles * spread / blocks**0.5)
+
+
+def mcnemar_power(difference: float, pairs: int, *, discordant: float = DISCORDANT, tests: int = 1) -> float:
+    """How often the exact McNemar test finds a true difference between two rates, both measured on the same pairs.
+
+    `discordant` is the share of pairs whose two answers differ, `difference` at the most. With one answer a block the
+    sign-flip test is this test. For the smallest p-value of several `tests` 5 % is shared among them.
+
+    Example: mcnemar_power(0.2, 57, discordant=0.3) -> 0.77
+    """
+    import numpy as np
+    from scipy.stats import binom
+
+    differing = np.arange(pairs + 1)
+    least = binom.isf((1 - LEVEL) / 2 / tests, differing, 0.5)  # more than so many one way are clear
+    towards = (1 + difference / discordant) / 2
+    clear = binom.sf(least, differing, towards) + binom.sf(least, differing, 1 - towards)
+    return float(np.sum(binom.pmf(differing, pairs, discordant) * clear))
+
+
+def planned_difference(
+    blocks: int, answers: int = 1, *, discordant: float = DISCORDANT, correlation: float = CORRELATION, tests: int = 1
+) -> float | None:
+    """The smallest true difference between two rates that a plan shows at 5 % with a power of 80 %; None for none.
+
+    Each of `blocks` holds `answers` questions, all asked in both arms. `discordant` is the share of questions taken to
+    be answered differently, `correlation` how alike the differences inside a block are taken to be: the design effect
+    is 1 + (answers - 1) * correlation. One answer a block: exact McNemar; several: as `detectable_difference`.
+
+    Example: planned_difference(200) -> 0.091; planned_difference(5) -> None
+    """
+    if blocks < fewest_blocks(tests):
+        return None
+    if answers > 1:
+        spread = math.sqrt(discordant * (1 + (answers - 1) * correlation) / answers)
+        difference = detectable_difference(spread, blocks, tests=tests)
+        return difference if difference is not None and difference <= 1 else None
+    low, high = (
+        0.0,
+        1.0,
+    )  # where the difference is greater than the share taken to differ, all that differs goes one way
+    while high - low > 1e-4:
+        middle = (low + high) / 2
+        power = mcnemar_power(middle, blocks, discordant=max(discordant, middle), tests=tests)
+        low, high = (low, middle) if power >= POWER else (middle, high)
+    return high
+
+
+def blocks_for_precision(half_width: float, rate: float = 0.5) -> int:
+    """How many blocks of one answer bring the 95 % interval of a rate down to plus or minus `half_width`, about.
+
+    Example: blocks_for_precision(0.1) -> 97; blocks_for_precision(0.1, rate=0.9) -> 35
+    """
+    from scipy.stats import norm
+
+    return math.ceil(rate * (1 - rate) * float(norm.ppf((1 + LEVEL) / 2) / half_width) ** 2)
 
 
 def fewest_blocks(tests: int = 1) -> int:

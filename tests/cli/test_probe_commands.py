@@ -1,5 +1,6 @@
 """The probe commands through the command line: shapes, exit codes, what is kept, and errors with a way out."""
 
+import asyncio
 import json
 import re
 import subprocess
@@ -32,7 +33,8 @@ def test_a_needle_run_gives_its_tables_as_json() -> None:
     positions = [row for row in found if row["table"] == "position"]
     assert [row["position"] for row in positions] == [1, 2, 3, 4, 5]
     assert all((row["asked_rate"], row["not_asked_rate"], row["asked_n"]) == (1.0, 0.0, 3) for row in positions)
-    assert {row["table"] for row in found} == {"position", "confusion", "order_depth", "ends_less_middle"}
+    named = ["position", "confusion", "order_depth", "ends_less_middle", "retrieval", "control"]
+    assert list(dict.fromkeys(row["table"] for row in found)) == named
     meta = json.loads(result.stdout)["meta"]
     assert json.loads(result.stdout)["schema"] == "needlepoint.probe.needle/1"
     assert (meta["blocks"], meta["lengths"], meta["ruler"]) == (3, [150], "small")
@@ -71,7 +73,7 @@ def test_a_transcript_can_be_asked_for_by_option_and_in_a_file(tmp_path: Path) -
 def test_a_terminal_is_told_by_arm_how_many_answers_continue_the_dialogue(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cli.tables.on_terminal", lambda: True)
     monkeypatch.setattr("cli.output.on_terminal", lambda: True)
-    monkeypatch.setattr("probes.models.sim.SimulatedModel._list", lambda *_: "Ana: It rained.")
+    monkeypatch.setattr("probes.models.sim.SimulatedModel._text", lambda *_: "Ana: It rained.")
     command = ["probe", "placement", "-m", "sim/perfect", "-n", "2", "--lengths", "120", "--measure", "coverage"]
     shown = run(*command, "--framing", "transcript").stdout
     assert re.search(r"^bookend +2 +2 *$", shown, re.MULTILINE)
@@ -92,23 +94,23 @@ def test_the_same_command_again_calls_nothing_and_shows_the_same() -> None:
     first, second = run(*command), run(*command)
     assert first.stdout == second.stdout
     assert "kept from before" not in first.stderr
-    assert "12 trials answered (12 of them kept from before)" in second.stderr
+    assert "16 trials answered (16 of them kept from before)" in second.stderr
 
 
 def test_more_blocks_reuse_what_fewer_have_answered() -> None:
     command = ["probe", "needle", "-m", "sim/u-shape", "--lengths", "150", "--jsonl"]
     run(*command, "-n", "2")
-    assert "18 trials answered (12 of them kept from before)" in run(*command, "-n", "3").stderr
+    assert "24 trials answered (16 of them kept from before)" in run(*command, "-n", "3").stderr
 
 
 def test_failed_trials_are_counted_apart_exit_3_and_can_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("probes.runner.wait_before_next", lambda _err, attempts: 0.0 if attempts < 3 else None)
+    monkeypatch.setattr("stamina._core._smart_sleep", lambda _seconds: asyncio.sleep(0))
     command = ["probe", "needle", "-m", "sim/flaky?fail=1", "-n", "1", "--lengths", "150", "--jsonl"]
     result = run(*command)
     assert result.exit_code == 3
     positions = [json.loads(line) for line in result.stdout.splitlines() if '"table": "position"' in line]
     assert all((row["error"], row["asked_n"], row["asked_rate"]) == (1, 0, None) for row in positions)
-    assert "6 trials have no answer; run the same command again" in result.stderr
+    assert "8 trials have no answer; run the same command again" in result.stderr
 
 
 def test_an_experiment_file_runs_its_experiments_and_keeps_them_where_it_says(tmp_path: Path) -> None:
@@ -126,7 +128,7 @@ def test_an_experiment_file_runs_its_experiments_and_keeps_them_where_it_says(tm
     listed = rows(run("runs", "list", "-d", str(tmp_path / "mine.db"), "--json"))
     assert [(row["probe"], row["models"], row["trials"], row["answered"]) for row in listed] == [
         ("placement", "sim/perfect", 6, 6),
-        ("needle", "sim/perfect", 6, 6),
+        ("needle", "sim/perfect", 8, 8),
     ]
 
 
@@ -222,7 +224,7 @@ def test_the_defaults_in_the_help_are_the_defaults(name: str) -> None:
     text = " ".join(run("probe", name, "--help").stdout.split())
     options = OPTIONS[name]()
     for words, value in (
-        ("Lengths of the text, in tokens of the ruler, e.g. 500,1000,2000.", options.lengths[0]),
+        ("in tokens of the ruler, e.g. 500,1000,2000.", options.lengths[0]),
         ("How many texts to make of each length.", options.blocks),
         ("The most tokens that an answer may have.", options.max_tokens),
     ):
@@ -234,7 +236,7 @@ def test_a_pipe_gets_whole_rows_and_progress_stays_out_of_it(tmp_path: Path) -> 
     command = [sys.executable, "-m", "cli", "probe", "needle", "-m", "sim/u-shape", "-n", "2", "--lengths", "150"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     blocks = done.stdout.split("# ")
-    assert len(blocks) == 5
+    assert len(blocks) == 1 + 6  # those with rows: positions, confusion, order, ends, right answers, controls
     header, *body = blocks[1].splitlines()[1:]
     assert header.split("\t")[:4] == ["model", "length_tokens", "layout", "position"]
     assert len([line for line in body if line]) == 5

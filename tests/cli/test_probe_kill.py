@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import sqlite3
 import subprocess
@@ -12,69 +13,115 @@ from pathlib import Path
 
 import pytest
 
+from probes.serving.server import serving
+
 ROOT = Path(__file__).resolve().parents[2]
-KILLS, JOBS, BLOCKS = 20, 4, 40
+JOBS, BLOCKS = 4, 40
+MANY = int(os.environ.get("NEEDLEPOINT_FUZZ", "0"))
+LATENCY_MS = 20
+OPTIONS = ["-j", str(JOBS), "--lengths", "200", "--json"]
 
 
 def command(store: Path, latency_ms: int, blocks: int = BLOCKS) -> list[str]:
     model = f"sim/u-shape?latency_ms={latency_ms}"
-    options = ["-n", str(blocks), "-j", str(JOBS), "--lengths", "100", "-d", str(store), "--json"]
-    return [sys.executable, "-m", "cli", "probe", "needle", "-m", model, *options]
+    return [sys.executable, "-m", "cli", "probe", "needle", "-m", model, "-n", str(blocks), "-d", str(store), *OPTIONS]
 
 
-def count(store: Path, condition: str) -> int:
+def hosted_command(store: Path, base_url: str) -> list[str]:
+    """The same questions to the same reader, behind HTTP."""
+    model = ["-m", "openai/a-model", "--base-url", f"{base_url}/v1"]
+    return [sys.executable, "-m", "cli", "probe", "needle", *model, "-n", str(BLOCKS), "-d", str(store), *OPTIONS]
+
+
+def count(store: Path, condition: str, table: str = "attempts") -> int:
     """How many attempts there are of which this is true; none as long as the store is in the making."""
     if not store.exists():
         return 0
     connection = sqlite3.connect(store, timeout=10)
     try:
-        return int(connection.execute(f"select count(*) from attempts where {condition}").fetchone()[0])
+        return int(connection.execute(f"select count(*) from {table} where {condition}").fetchone()[0])
     except sqlite3.OperationalError:
         return 0
     finally:
         connection.close()
 
 
-def killed_in_flight(store: Path) -> bool:
+def killed_in_flight(run: list[str], store: Path) -> bool:
     """Start the command, kill it when another call is under way, and tell whether an attempt was left open."""
-    process = subprocess.Popen(command(store, 20), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 30
+    process = subprocess.Popen(run, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
     answered = count(store, "status = 'ok'")
     while time.monotonic() < deadline and process.poll() is None:
         if count(store, "status = 'ok'") > answered:
             break
-        time.sleep(0.005)
+        time.sleep(0.002)
+    time.sleep(random.random() * LATENCY_MS / 1000)  # any moment of a call, not only the one after an answer
+    assert process.stderr
+    assert process.poll() in (None, 0), process.stderr.read().decode()
     process.kill()
-    process.wait()
+    process.communicate()
     return count(store, "status = 'started'") > 0
 
 
-def test_twenty_kills_change_nothing_in_the_table(tmp_path: Path) -> None:
-    store, undisturbed = tmp_path / "killed.db", tmp_path / "whole.db"
-    kills = open_kills = 0
-    while open_kills < KILLS:
+def kill_again_and_again(run: list[str], store: Path, open_kills: int) -> int:
+    """Kill the command until it was in the middle of a call so often; gives how often it was killed in all."""
+    kills = found = 0
+    while found < open_kills:
         kills += 1
-        assert kills <= 3 * KILLS, "the command was never killed in flight"
-        open_kills += killed_in_flight(store)
-    assert count(store, "status = 'ok'") < 6 * BLOCKS, "the last kill came too late to prove anything"
+        assert kills <= 3 * open_kills, "the command was never killed in flight"
+        found += killed_in_flight(run, store)
+    return kills
 
-    final = subprocess.run(command(store, 20), cwd=ROOT, capture_output=True, text=True, check=True)
-    whole = subprocess.run(command(undisturbed, 0), cwd=ROOT, capture_output=True, text=True, check=True)
-    model = {"sim/u-shape?latency_ms=20", "sim/u-shape?latency_ms=0"}
-    rows, expected = (json.loads(done.stdout)["rows"] for done in (final, whole))
-    assert {row.pop("model") for row in [*rows, *expected]} == model
-    assert rows == expected
 
-    assert count(store, "status = 'ok'") == 6 * BLOCKS
+def rows(run: list[str]) -> list[dict[str, object]]:
+    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True)
+    found: list[dict[str, object]] = json.loads(done.stdout)["rows"]
+    for row in found:
+        del row["model"]
+    return found
+
+
+def check_store(store: Path, kills: int, open_kills: int) -> None:
+    """Everything is answered once, nothing was called after its answer, and the cost of the kills is listed."""
+    trials = count(store, "run_id = (select max(id) from runs)", "run_trials")
+    assert count(store, "status = 'ok'") == trials
     assert count(store, "status in ('started', 'error')") == 0
     later = "exists (select 1 from completions c where c.trial_id = attempts.trial_id and attempts.id > c.attempt_id)"
     assert count(store, later) == 0, "a finished trial was called again"
     lost = count(store, "status = 'lost'")
     assert open_kills <= lost <= kills * JOBS
-    assert count(store, "1") - 6 * BLOCKS == lost
-    with sqlite3.connect(store) as connection:
+    assert count(store, "1") - trials == lost
+    with closing(sqlite3.connect(store)) as connection:
         assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
-    connection.close()
+
+
+def test_kills_change_nothing_in_the_table(tmp_path: Path) -> None:
+    store, open_kills = tmp_path / "killed.db", MANY or 6
+    run = command(store, LATENCY_MS)
+    kills = kill_again_and_again(run, store, open_kills)
+    assert count(store, "status = 'ok'") < 6 * BLOCKS, "the last kill came too late to prove anything"
+    assert rows(run) == rows(command(tmp_path / "whole.db", 0))
+    check_store(store, kills, open_kills)
+
+
+def test_kills_of_a_hosted_run_pay_for_no_answer_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of the kills meet a second process that works on the same run, and goes on."""
+    monkeypatch.setenv("OPENAI_API_KEY", "any")
+    store, open_kills = tmp_path / "killed.db", MANY or 4
+    with serving("sim/u-shape", latency_s=LATENCY_MS / 1000) as server:
+        run = hosted_command(store, server.url)
+        kills = kill_again_and_again(run, store, open_kills)
+        assert count(store, "status = 'ok'") < 6 * BLOCKS, "the last kill came too late to prove anything"
+        beside = subprocess.Popen(run, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        kills += 2
+        for _ in range(2):
+            killed_in_flight(run, store)
+        beside.wait(60)
+        found = rows(run)
+        assert server.calls <= count(store, "1")
+        assert server.calls >= count(store, "status = 'ok'")
+    assert found == rows(command(tmp_path / "whole.db", 0))
+    check_store(store, kills, open_kills)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are another matter here")
@@ -99,10 +146,11 @@ def test_two_interrupts_end_it_within_two_seconds_while_another_program_has_the_
     assert (process.returncode, output) == (130, "")
     error, hint = errors.splitlines()[-2:]
     assert error == (
-        "error: interrupted: 0 of 12 trials are answered and kept; "
+        f"error: interrupted: 0 of {count(store, '1', 'run_trials')} trials are answered and kept; "
         f"answered but not kept, as another program has the store locked: {JOBS}"
     )
     assert hint == "hint: run the same command again to go on from here"
 
     subprocess.run(run, cwd=ROOT, capture_output=True, check=True)
-    assert [count(store, f"status = '{status}'") for status in ("lost", "ok", "started")] == [JOBS, 12, 0]
+    trials = count(store, "1", "run_trials")
+    assert [count(store, f"status = '{status}'") for status in ("lost", "ok", "started")] == [JOBS, trials, 0]

@@ -4,8 +4,11 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import fields
 from typing import Any
+from unittest.mock import patch
 
+from probes.budget import Limits
 from probes.models.base import (
     Completion,
     Message,
@@ -13,7 +16,8 @@ from probes.models.base import (
     Traits,
 )
 from probes.plan import Plan, PlannedTrial
-from probes.runner import Summary, run_plan
+from probes.runner import run_plan
+from probes.standing import Summary
 from probes.store import Store
 
 
@@ -74,8 +78,11 @@ def plan_of(*texts: str, per_block: int = 4) -> Plan:
 PLAN = plan_of(*(f"question {number}" for number in range(12)))
 
 
+LIMITS = {field.name for field in fields(Limits)}
+
+
 class Waits:
-    """Stands in for sleeping: notes how long it would have been."""
+    """Stands in for the sleep between attempts: notes how long it would have been."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -84,16 +91,19 @@ class Waits:
         self.seconds.append(seconds)
 
 
-def run(store: Store, plan: Plan, *models: ScriptedModel, **options: Any) -> Summary:
+def run(store: Store, plan: Plan, *models: ScriptedModel, waits: Any = None, **options: Any) -> Summary:
+    """A whole run without a wait between attempts. Options are those of `run_plan`, and the limits by their names."""
     begun = store.begin_run(plan, models)
+    limits = Limits(**{"jobs": 4, **{name: options.pop(name) for name in LIMITS.intersection(options)}})
 
     async def whole() -> Summary:
         try:
-            return await run_plan(store, begun, plan, models, **{"sleep": Waits(), **options})
+            return await run_plan(store, begun, plan, models, limits=limits, **options)
         finally:
             assert asyncio.all_tasks() == {asyncio.current_task()}
 
-    return asyncio.run(whole())
+    with patch("stamina._core._smart_sleep", waits or Waits()):
+        return asyncio.run(whole())
 
 
 def attempts(store: Store) -> list[tuple[str, str | None]]:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from probes.budget import Limits
 from probes.models.base import (
     Request,
     Traits,
     Transient,
 )
-from probes.runner import Interrupted, Progress, Summary, run_plan
+from probes.runner import run_plan
+from probes.standing import Interrupted, Progress, Summary
 from probes.store import Store
 from tests.probes.runner_helpers import PLAN, ScriptedModel, attempts, run
 
@@ -67,7 +69,7 @@ def test_an_interrupt_ends_the_wait_before_another_attempt(store: Store) -> None
 
     model = ScriptedModel(script=lambda *_: Transient("down"))
     with pytest.raises(Interrupted):
-        run(store, PLAN, model, jobs=1, sleep=interrupted_sleep)
+        run(store, PLAN, model, jobs=1, waits=interrupted_sleep)
     assert len(model.calls) == 1
 
 
@@ -94,7 +96,7 @@ def test_being_cancelled_from_outside_leaves_no_attempt_open(store: Store) -> No
 
     async def cancelled() -> None:
         begun = store.begin_run(PLAN, [model])
-        task = asyncio.create_task(run_plan(store, begun, PLAN, [model]))
+        task = asyncio.create_task(run_plan(store, begun, PLAN, [model], limits=Limits(jobs=4)))
         while model.at_once < 4:  # noqa: ASYNC110 - a poll that ends as soon as the calls are in flight
             await asyncio.sleep(0.001)
         task.cancel()

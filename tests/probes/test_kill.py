@@ -23,7 +23,7 @@ from probes.store import Store
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are another matter here")
 
 JOBS = 4
-KILLS = 20
+KILLS = int(os.environ.get("NEEDLEPOINT_FUZZ", "0")) or 20
 TRIALS = 700
 
 # A process of its own: python WORKER STORE LOG TRIALS LATENCY_S. Its model writes each call down before it answers.
@@ -34,6 +34,7 @@ from pathlib import Path
 from probes.models.base import Completion, Message, Request, Traits, Usage
 from probes.plan import Plan, PlannedTrial
 from probes import runner
+from probes.budget import Limits
 from probes.store import Store
 from tokenizer.errors import UserError
 
@@ -77,7 +78,8 @@ sys.stdin.readline()
 with Store.open(Path(path)) as store:
     run = store.begin_run(plan, [model])
     try:
-        summary = asyncio.run(runner.run_plan(store, run, plan, [model], jobs=4, on_progress=seen.append))
+        limits = Limits(jobs=4)
+        summary = asyncio.run(runner.run_plan(store, run, plan, [model], limits=limits, on_progress=seen.append))
     except UserError as err:
         print(json.dumps({"run": run.id, "error": str(err)}), flush=True)
         sys.exit(err.exit_code)

@@ -23,7 +23,7 @@ from probes.models.base import (
     Traits,
     Transient,
 )
-from probes.runner import Progress, Summary
+from probes.standing import Progress, Summary
 from probes.store import Store
 from probes.writer import Writer
 from tests.probes.runner_helpers import PLAN, ScriptedModel, Waits, attempts, last_results, plan_of, run
@@ -104,26 +104,54 @@ def test_no_calls_at_a_time_is_refused(store: Store) -> None:
 # ----------------------------------------------------------------------------------------------------- errors
 
 
-def test_transient_failures_are_tried_three_times_with_growing_waits(store: Store) -> None:
+def test_transient_failures_are_tried_again_with_growing_waits(store: Store) -> None:
     waits = Waits()
-    model = ScriptedModel(script=lambda question, call: Transient("broke") if question == "a" and call < 3 else None)
-    assert run(store, plan_of("a"), model, sleep=waits) == Summary(1, 0, 0, 0, 0)
-    assert attempts(store) == [("error", "transient")] * 2 + [("ok", None)]
-    assert waits.seconds == [1.0, 2.0]
+    model = ScriptedModel(script=lambda question, call: Transient("broke") if question == "a" and call < 6 else None)
+    seen: list[Progress] = []
+    assert run(store, plan_of("a"), model, waits=waits, on_progress=seen.append) == Summary(1, 0, 0, 0, 0)
+    assert attempts(store) == [("error", "transient")] * 5 + [("ok", None)]
+    assert all(least <= wait <= least + 1 for least, wait in zip([1, 2, 4, 8, 16], waits.seconds, strict=True))
+    assert seen[-1].retries == 5
+
+
+def test_there_are_no_more_attempts_than_asked_for(store: Store) -> None:
+    model = ScriptedModel(script=lambda *_: Transient("down"))
+    assert run(store, plan_of("a"), model) == Summary(0, 1, 0, 0, 0)
+    assert len(model.calls) == 6
+    assert run(store, plan_of("a"), model, max_attempts=1) == Summary(0, 1, 0, 0, 0)
+    assert len(model.calls) == 6 + 1
 
 
 def test_a_server_may_say_how_long_to_wait_but_not_any_length(store: Store) -> None:
-    waits = Waits()
+    waits, said = Waits(), list[str]()
     script = {"a": RateLimited("wait", retry_after=7.5), "b": RateLimited("wait", retry_after=3600)}
     model = ScriptedModel(script=lambda question, call: script[question] if call == 1 else None)
-    assert run(store, plan_of("a", "b"), model, sleep=waits) == Summary(1, 1, 0, 0, 0)
+    assert run(store, plan_of("a", "b"), model, waits=waits, say=said.append) == Summary(1, 1, 0, 0, 0)
     assert waits.seconds == [7.5]
+    assert said == [
+        "fake/one: a trial is left for a later run, as it asks to wait 3,600 s, and a trial may take 1,200 s in all"
+    ]
+    assert run(store, plan_of("a", "b"), ScriptedModel()) == Summary(2, 0, 0, 1, 0)
+
+
+def test_a_trial_has_a_time_limit_in_all(store: Store) -> None:
+    now = [0.0]
+
+    async def take_40_s() -> None:
+        now[0] += 40
+
+    said: list[str] = []
+    model = ScriptedModel(pause=take_40_s, script=lambda *_: Transient("down"))
+    options = {"trial_timeout_s": 100.0, "clock": lambda: now[0], "say": said.append}
+    assert run(store, plan_of("a"), model, **options) == Summary(0, 1, 0, 0, 0)
+    assert len(model.calls) == 3
+    assert said == ["fake/one: a trial is left for a later run, as the 100 s that a trial may take in all are over"]
 
 
 def test_a_later_run_repeats_what_failed_for_a_time_and_keeps_what_was_answered(store: Store) -> None:
     ill = ScriptedModel(script=lambda question, _: None if question == "question 5" else Transient("down"))
     assert run(store, PLAN, ill) == Summary(1, 11, 0, 0, 0)
-    assert len(ill.calls) == 1 + 3 * 11
+    assert len(ill.calls) == 1 + 6 * 11
     assert [one.completion is None for one in last_results(store)].count(True) == 11
     healthy = ScriptedModel()
     assert run(store, PLAN, healthy) == Summary(12, 0, 0, 1, 0)
@@ -166,7 +194,7 @@ def test_a_call_that_takes_too_long_is_given_up_and_tried_again(store: Store) ->
         await asyncio.sleep(60)
 
     assert run(store, plan_of("a"), ScriptedModel(pause=hang), timeout_s=0.01) == Summary(0, 1, 0, 0, 0)
-    assert attempts(store) == [("error", "transient")] * 3
+    assert attempts(store) == [("error", "transient")] * 6
     assert "no answer within 0.01 seconds" in last_results(store)[0].error_text
 
 

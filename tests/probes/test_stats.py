@@ -97,3 +97,79 @@ def test_holm_is_the_published_step_down() -> None:
     assert stats.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert stats.holm([0.5, 0.9]) == [1.0, 1.0]
     assert stats.holm([]) == []
+
+
+def test_a_rate_of_plain_answers_has_wilsons_interval() -> None:
+    assert stats.rate_interval([1.0, 0.0, 1.0, 1.0], seed=1) == stats.wilson(3, 4)
+    assert stats.rate_interval([], seed=1) is None
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_blocks_that_are_all_alike_do_not_make_a_rate_certain(share: float) -> None:
+    interval = stats.rate_interval([share] * 10, seed=1)
+    assert interval is not None
+    assert interval.estimate == share
+    assert interval.high - interval.low > 0.2
+
+
+def test_a_rate_of_several_answers_a_block_goes_by_the_blocks() -> None:
+    """Ten answers each, alike inside their block: as if each block had one, and not as if there were a hundred."""
+    draw = np.random.default_rng(4)
+    covered, blocks, rate = 0, 20, 0.6
+    for _ in range(150):
+        shares = np.clip(draw.normal(draw.random(blocks) < rate, 0.05), 0, 1)
+        interval = stats.rate_interval(list(shares), seed=1)
+        assert interval is not None
+        covered += interval.low <= rate <= interval.high
+    assert covered >= scipy_stats.binom.ppf(0.005, 150, 0.91)
+
+
+@pytest.mark.parametrize(("difference", "discordant", "pairs"), [(0.2, 0.3, 57), (0.1, 0.2, 155), (0.3, 0.4, 20)])
+def test_the_power_of_mcnemars_test_is_how_often_it_finds_what_is_there(
+    difference: float, discordant: float, pairs: int
+) -> None:
+    draw = np.random.default_rng(11)
+    one_way, other_way = (discordant + difference) / 2, (discordant - difference) / 2
+    counts = draw.multinomial(pairs, [one_way, other_way, 1 - discordant], size=3000)[:, :2]
+    p_values = {(a, b): scipy_stats.binomtest(a, a + b).pvalue if a + b else 1.0 for a, b in map(tuple, counts)}
+    found = np.mean([p_values[a, b] < 0.05 for a, b in map(tuple, counts)])
+    assert stats.mcnemar_power(difference, pairs, discordant=discordant) == pytest.approx(found, abs=0.025)
+
+
+def test_without_a_difference_the_test_finds_one_in_five_per_cent_at_the_most() -> None:
+    assert 0.0 < stats.mcnemar_power(0.0, 80) <= 0.05
+    assert stats.mcnemar_power(0.0, 80, tests=3) <= 0.05 / 3
+
+
+@pytest.mark.parametrize("blocks", [8, 40, 200])
+def test_the_difference_that_a_plan_can_show_is_the_smallest_with_that_power(blocks: int) -> None:
+    found = stats.planned_difference(blocks)
+    assert found is not None
+    assert stats.mcnemar_power(found, blocks, discordant=max(0.2, found)) >= 0.8
+    assert stats.mcnemar_power(found - 0.01, blocks, discordant=max(0.2, found - 0.01)) < 0.8
+
+
+def test_a_plan_with_several_answers_a_block_has_the_power_of_a_simulated_one() -> None:
+    """Twenty blocks of ten paired answers, whose differences are a little alike inside a block."""
+    blocks, answers, discordant, correlation = 20, 10, 0.3, 0.1
+    effect = stats.planned_difference(blocks, answers, discordant=discordant, correlation=correlation)
+    assert effect is not None
+    draw = np.random.default_rng(2)
+    within = math.sqrt(discordant * (1 - correlation) / answers)
+    between = math.sqrt(discordant * correlation)
+    samples = effect + draw.normal(0, between, (2000, blocks)) + draw.normal(0, within, (2000, blocks))
+    found = np.mean(scipy_stats.ttest_1samp(samples, 0, axis=1).pvalue < 0.05)
+    assert found == pytest.approx(0.8, abs=0.03)
+
+
+def test_too_few_blocks_can_show_nothing() -> None:
+    assert stats.planned_difference(5) is None
+    assert stats.planned_difference(6, tests=2) is None
+    assert stats.planned_difference(6) is not None
+
+
+def test_so_many_blocks_give_so_narrow_an_interval() -> None:
+    for rate in (0.5, 0.9):
+        interval = stats.wilson(round(rate * (count := stats.blocks_for_precision(0.05, rate))), count)
+        assert interval is not None
+        assert (interval.high - interval.low) / 2 == pytest.approx(0.05, abs=0.003)

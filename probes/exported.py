@@ -1,0 +1,153 @@
+"""Rows of `needlepoint runs export`, read back: from a file to results, without a store and without a model.
+
+    needlepoint runs export latest -o run.jsonl
+    >>> results = read_rows(Path("run.jsonl"))
+
+What each key of a row means is in `probes/trial_rows.py`. Each row stands alone: rows may be left out, put in another
+order, and those of several runs may stand in one file.
+"""
+
+import csv
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from probes.identity import identity_hash, request_without_prompt
+from probes.models.base import Completion, StopReason, Usage, canonical_json
+from probes.plan import PlannedTrial, Result
+from probes.store_rows import logprobs_from_json
+from probes.trial_rows import SCHEMA
+from tokenizer.errors import UserError
+
+JSON_KEYS = ("logprobs", "dropped", "cell", "request", "spec")
+NUMBERS = {
+    "position": int,
+    "block": int,
+    "latency_s": float,
+    "first_token_s": float,
+    "input_tokens": int,
+    "output_tokens": int,
+    "cache_read_tokens": int,
+    "cache_write_tokens": int,
+    "reasoning_tokens": int,
+    "prompt_tokens_evaluated": int,
+}
+USAGE = tuple(key for key in NUMBERS if "_tokens" in key)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedRun:
+    """One run out of a file of rows: its results, and the hashes of their prompts, in the order of their positions."""
+
+    id: str
+    probe: str
+    spec: Mapping[str, Any]
+    created_utc: str
+    results: tuple[Result, ...]
+    prompt_hashes: tuple[str, ...]
+
+
+def read_rows(path: Path) -> list[Result]:
+    """Every trial in a file of exported rows, run after run, in plan order; .jsonl, .json or .csv.
+
+    Prompts are not in the rows, so requests come without their messages.
+
+    Raises:
+        UserError: the file cannot be read, or a row of it is not what `runs export` wrote.
+    """
+    return [result for run in read_runs(path) for result in run.results]
+
+
+def read_runs(path: Path) -> list[ExportedRun]:
+    """The runs in a file of exported rows, in the order in which they first come. Raises as `read_rows`."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for number, row in enumerate(_read_file(path), 1):
+        try:
+            found.setdefault(row["run"], []).append(_checked(row))
+        except (KeyError, TypeError, ValueError) as err:
+            reason = f"{err.args[0]!r} is missing" if isinstance(err, KeyError) else str(err)
+            raise _refused(path, f"row {number}: {reason}") from err
+    if not found:
+        raise _refused(path, "it holds no row")
+    return [_run(run_id, sorted(rows, key=lambda row: int(row["position"]))) for run_id, rows in found.items()]
+
+
+def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> ExportedRun:
+    return ExportedRun(
+        run_id,
+        rows[0]["probe"],
+        rows[0]["spec"],
+        rows[0]["created_utc"],
+        tuple(map(_result, rows)),
+        tuple(row["request"]["prompt"] for row in rows),
+    )
+
+
+def _read_file(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        with path.open(encoding="utf-8", errors="surrogatepass", newline="") as file:
+            if path.suffix.lower() == ".csv":
+                csv.field_size_limit(sys.maxsize)
+                yield from map(_typed, csv.DictReader(file))
+            elif path.suffix.lower() == ".json":
+                yield from json.load(file)["rows"]
+            else:
+                yield from (json.loads(line) for line in file if line.strip())
+    except OSError as err:
+        raise UserError(f"cannot read {path}: {err.strerror or err}", hint="name a file of exported rows") from err
+    except (ValueError, KeyError, TypeError, RecursionError, csv.Error) as err:
+        raise _refused(path, str(err)) from err
+
+
+def _typed(row: Mapping[str, str]) -> dict[str, Any]:
+    """One line of CSV, where nothing is None, JSON is text and so are numbers."""
+    values: dict[str, Any] = {key: None if value == "" else value for key, value in row.items()}
+    values |= {key: json.loads(values[key]) for key in JSON_KEYS if values.get(key)}
+    values |= {key: kind(values[key]) for key, kind in NUMBERS.items() if values.get(key)}
+    if values.get("state") == "answered":
+        values["answer"] = row["answer"]  # an empty answer is an answer
+    return values
+
+
+def _checked(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row, if it is one and nobody changed what was asked."""
+    if row["schema"] != SCHEMA:
+        raise ValueError(f"its schema is {row['schema']!r}, not {SCHEMA!r}")
+    if row["trial"] != identity_hash(canonical_json(row["request"])):
+        raise ValueError("its trial id is not that of its request")
+    return dict(row)
+
+
+def _result(row: Mapping[str, Any]) -> Result:
+    request = request_without_prompt(canonical_json(row["request"]))
+    return Result(
+        model=row["model"],
+        trial_id=row["trial"],
+        trial=PlannedTrial(row["block"], request, row["cell"]),
+        completion=_completion(row) if row["state"] == "answered" else None,
+        error_kind=row["error_kind"],
+        error_text=row["error_text"],
+    )
+
+
+def _completion(row: Mapping[str, Any]) -> Completion:
+    return Completion(
+        text=row["answer"],
+        stop_reason=cast("StopReason", row["stop_reason"]),
+        usage=Usage(**{key: row[key] for key in USAGE}),
+        latency_s=row["latency_s"],
+        first_token_s=row["first_token_s"],
+        model=row["served_model"],
+        logprobs=logprobs_from_json(None if row["logprobs"] is None else json.dumps(row["logprobs"])),
+        dropped=tuple(row["dropped"] or ()),
+    )
+
+
+def _refused(path: Path, reason: str) -> UserError:
+    return UserError(
+        f"{path} does not hold rows of a run: {reason}",
+        hint="make such a file with: needlepoint runs export RUN -o FILE",
+    )
