@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tokenizer.errors import UsageError
+from tokenizer.places import data_directory
 
 if TYPE_CHECKING:
     from tokenizer import Tokenizer
@@ -88,7 +89,7 @@ model_option = click.option(
     metavar="MODEL",
     envvar="NEEDLEPOINT_MODEL",
     show_envvar=True,
-    help="local/NAME, local/FILE.gguf or sim/NAME; may be repeated.",
+    help="anthropic/MODEL, openai/MODEL, ENDPOINT/MODEL, local/NAME, local/FILE.gguf or sim/NAME; may be repeated.",
 )
 
 store_option = click.option(
@@ -100,6 +101,12 @@ store_option = click.option(
     show_envvar=True,
     help="Where runs are kept.  [default: runs.db in needlepoint's own data directory]",
 )
+
+
+def default_store() -> Path:
+    """Where runs are kept when nothing else is said."""
+    return data_directory() / "runs.db"
+
 
 seed_option = click.option(
     "--seed",
@@ -116,12 +123,19 @@ jobs_option = click.option(
     "-j",
     "--jobs",
     type=click.IntRange(min=1),
-    default=4,
+    default=16,
     show_default=True,
     metavar="N",
     envvar="NEEDLEPOINT_JOBS",
     show_envvar=True,
-    help="Calls in flight at once, for each model.",
+    help="Calls in flight at once, for each model, at the most: it starts with four and learns what the server takes. "
+    "1 asks one after the other; a local model is always asked so.",
+)
+
+base_url_option = click.option(
+    "--base-url",
+    metavar="URL",
+    help="Where the hosted model is asked, e.g. http://127.0.0.1:8000/v1, in place of its endpoint's own address.",
 )
 
 from_option = click.option(

@@ -307,16 +307,24 @@ def drawn(table: Table, console: "Console") -> "RichTable | Text":
     from rich.text import Text
 
     title = Text(visible(table.title), style="bold") if table.title else Text()
-    shown = RichTable(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", show_edge=False)
+    shown = RichTable(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", show_edge=False, pad_edge=False)
     shown.padding = (0, 1, 0, 0)
     rows = [[visible(_worded(row.get(column.key), column)) for column in table.columns] for row in table.rows]
-    least_width = 0
+    least, natural = [], []
     for number, column in enumerate(table.columns):
         cells = [row[number] for row in rows]
         words = cells if column.align == "right" else [word[:LONGEST_WORD] for cell in cells for word in cell.split()]
-        width = max(map(cell_len, [*column.title.split(), *words]), default=0)
-        shown.add_column(Text(column.title), justify=column.align, overflow="fold", min_width=width)
-        least_width += width + len("  ")
+        least.append(max(map(cell_len, [*column.title.split(), *words]), default=0))
+        natural.append(max(map(cell_len, [column.title, *cells]), default=0))
+    least_width = sum(least) + len("  ") * len(least)
+    # Rich by itself takes room from columns that have none to give, and cuts off what then stands too far right.
+    spare = console.width + len("  ") - least_width
+    widths = list(least)
+    for number in sorted(range(len(widths)), key=lambda number: table.columns[number].align == "left"):
+        widths[number] = min(natural[number], least[number] + max(spare, 0))
+        spare -= widths[number] - least[number]
+    for column, width in zip(table.columns, widths, strict=True):
+        shown.add_column(Text(column.title), justify=column.align, overflow="fold", width=width)
     for row in rows:
         shown.add_row(*map(Text, row))
     if least_width <= console.width + len("  "):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.options import store_option
+from cli.options import default_store, store_option
 from tokenizer.places import data_directory
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ def quickstart(*, model_name: str, full: bool, store: Path | None) -> None:
     It trains a tokenizer, hides needles, moves an instruction, and shows what came of it in four screens. Run again,
     it shows them at once.
     """
-    from cli.experiment_runs import default_store
     from cli.screens import Screens, learn_tokenizer
     from probes.models import load_model
     from probes.store import Store
@@ -110,6 +109,7 @@ async def _run_rounds(store: "Store", model_name: str, *, full: bool) -> Rounds:
     """Run what is missing of the rounds, one after the other, and give the results of the whole ones."""
     from cli.experiment_runs import make_plan, show_progress, verdicts
     from cli.progress import progress_bar, say
+    from probes.budget import Limits
     from probes.experiments.needle import NeedleOptions
     from probes.experiments.placement import PlacementOptions
     from probes.models import load_model
@@ -117,7 +117,7 @@ async def _run_rounds(store: "Store", model_name: str, *, full: bool) -> Rounds:
 
     limit = FULL_ROUNDS if full else ROUNDS
     plans = [
-        make_plan(NeedleOptions(lengths=(500,), blocks=limit)),
+        make_plan(NeedleOptions(lengths=(500,), blocks=limit, controls=("absent",))),
         make_plan(PlacementOptions(lengths=(300,), blocks=limit, max_tokens=48, framing="transcript")),
     ]
     model = load_model(model_name)
@@ -133,7 +133,9 @@ async def _run_rounds(store: "Store", model_name: str, *, full: bool) -> Rounds:
                         note = f"round {done + 1} of at most {limit}"
                         show = partial(show_progress, advance, before=before, note=note)
                         block = range(done, done + 1)
-                        await run_plan(store, run, plan, [model], jobs=JOBS, blocks=block, on_progress=show, say=say)
+                        await run_plan(
+                            store, run, plan, [model], limits=Limits(jobs=JOBS), blocks=block, on_progress=show, say=say
+                        )
                         before += len(plan.trials) // limit
                     done += 1
             finally:

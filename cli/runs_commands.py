@@ -1,15 +1,24 @@
-"""`needlepoint runs`: what was run, and its tables again, without calling any model."""
+"""`needlepoint runs`: what was run, its tables and its single trials again, without calling any model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
-from cli.options import OrderedGroup, store_option
+from cli.options import OrderedGroup, default_store, store_option
 from cli.output import Column, OutputOptions, Table, output_options
+from cli.run_options import RunOptions, run_options
 from cli.tables import emit_both
+from tokenizer.errors import UsageError, UserError
+
+if TYPE_CHECKING:
+    from probes.store import RunRow, Store
+
+EXPORTS = (".jsonl", ".json", ".csv")
+NANO = 1e9
 
 
 @click.group(cls=OrderedGroup)
@@ -19,8 +28,23 @@ def runs() -> None:
     \b
     needlepoint runs list
     needlepoint runs show latest
-    needlepoint runs show latest --json
+    needlepoint runs show latest --answers --where outcome=miss
+    needlepoint runs export latest -o run.jsonl
     """
+
+
+def _complete(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The ids of runs that begin like this, for the shell; nothing where the store cannot be read."""
+    try:
+        with _open(context.params.get("store")) as store:
+            found = store.runs()
+    except UserError:
+        return []
+    ids = [CompletionItem(run.id, help=f"{run.probe}, {', '.join(run.models)}") for run in found]
+    return [item for item in [CompletionItem("latest"), *ids] if item.value.startswith(incomplete)]
+
+
+run_argument = click.argument("name", metavar="[RUN]", default="latest", shell_complete=_complete)
 
 
 @runs.command("list")
@@ -29,27 +53,18 @@ def runs() -> None:
 def list_runs(store: Path | None, output: OutputOptions) -> None:
     """List the runs in the store, newest first.
 
-    Failed trials are tried again by the same command; lost are calls that a kill or a second Ctrl-C cut off.
+    Failed trials are tried again by the same command; lost are calls that a kill or a second Ctrl-C cut off. The cost
+    is that of the run's own calls; where it is unknown for some of them, it is more than is said.
 
     \b
     needlepoint runs list
     needlepoint runs list -d project.db --json
     """
-    with _open(store) as opened:
-        rows = [
-            {
-                "run": row.id,
-                "probe": row.probe,
-                "models": ", ".join(row.models),
-                "texts": _texts(row.spec),
-                "created_utc": row.created_utc,
-                "trials": row.trials,
-                "answered": row.answered,
-                "failed": row.failed,
-                "lost": row.lost,
-            }
-            for row in opened.runs()
-        ]
+    found: Sequence[RunRow] = ()
+    if store is not None or default_store().exists():
+        with _open(store) as opened:
+            found = opened.runs()
+    rows = [_list_row(row) for row in found]
     columns = [
         Column("run", "Run"),
         Column("probe", "Probe"),
@@ -57,36 +72,204 @@ def list_runs(store: Path | None, output: OutputOptions) -> None:
         Column("texts", "Texts"),
         Column("created_utc", "Created (UTC)"),
         *(Column(key, key.capitalize(), align="right") for key in ("trials", "answered", "failed", "lost")),
+        Column("cost_usd", "Cost", align="right"),
+        Column("unknown_cost_calls", "Unknown cost", align="right"),
     ]
     notes = [] if rows else ["No run yet; try: needlepoint probe needle -m sim/u-shape -n 20"]
     table = Table("runs list", columns, rows, title="Runs", notes=notes)
-    # A run's id begins with its date, so people need no column for it; the row fits eighty columns then.
-    shorter = replace(table, columns=[column for column in columns if column.key != "created_utc"])
-    emit_both([table], [shorter], output)
+    emit_both([table], [_list_for_people(table)], output)
+
+
+def _list_for_people(table: Table) -> Table:
+    """What fits eighty columns: no date, as a run's id begins with it, and no column that says nothing."""
+    rows = [{**row, "answered": f"{row['answered']}/{row['trials']}", "cost": _cost_words(row)} for row in table.rows]
+    columns = [column for column in table.columns if column.key in ("run", "probe", "models", "texts", "answered")]
+    for key in ("failed", "lost"):
+        if any(row[key] for row in rows):
+            columns.append(Column(key, key.capitalize(), align="right"))
+    if any(row["cost_usd"] != 0 for row in rows):
+        columns.append(Column("cost", "Cost", align="right"))
+    return replace(table, columns=columns, rows=rows)
 
 
 @runs.command("show")
-@click.argument("run", default="latest")
+@run_argument
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Only trials with this in their cell, or this model, block, outcome, state, position, ..., e.g. depth=0.5. "
+    "May be repeated: values of one key are alternatives, several keys must all fit.",
+)
+@click.option("--prompts", is_flag=True, help="Show the prompts, made again and checked against what was sent.")
+@click.option("--answers", is_flag=True, help="Show the answers, and what they were taken to say.")
+@click.option("--attempts", is_flag=True, help="Show every call that the run made.")
+@click.option(
+    "-n",
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="At the most so many trials, e.g. 3.  [default: 10 on a terminal, else all]",
+)
 @store_option
 @output_options
-def show_run(run: str, store: Path | None, output: OutputOptions) -> None:
-    """Show the tables of a run again: `latest`, or the beginning of its id.
+def show_run(
+    name: str,
+    where: tuple[str, ...],
+    prompts: bool,
+    answers: bool,
+    attempts: bool,
+    limit: int | None,
+    store: Path | None,
+    output: OutputOptions,
+) -> None:
+    """Show a run again: its tables, or with --prompts, --answers or --attempts its single trials.
+
+    RUN is `latest` (the default), the beginning of an id, or a file that `runs export` wrote.
 
     \b
     needlepoint runs show
     needlepoint runs show latest --json
-    needlepoint runs show 2026 -d project.db
+    needlepoint runs show 2026 --answers --where outcome=miss --where depth=0.5
+    needlepoint runs show latest --prompts --answers --attempts -n 3
     """
-    from cli.experiment_runs import plan_again
-    from cli.experiment_tables import emit_experiments, experiment_tables
+    from cli.run_views import show_export, show_tables, show_trials
+
+    single = prompts or answers or attempts
+    if limit is not None and not single:
+        raise UsageError("--limit is for single trials", hint="add --prompts, --answers or --attempts")
+    if Path(name).suffix in EXPORTS:
+        if single or where:
+            raise UsageError(f"{name} is shown as tables only", hint="its rows can be read with any program")
+        show_export(Path(name), output)
+        return
+    with _open(store) as opened:
+        found = opened.find_run(name)
+        if single:
+            show_trials(
+                opened, found, where, prompts=prompts, answers=answers, attempts=attempts, limit=limit, output=output
+            )
+        else:
+            show_tables(opened, found, where, output)
+
+
+@runs.command()
+@run_argument
+@run_options
+@output_options
+def resume(name: str, run: RunOptions, output: OutputOptions) -> None:
+    """Go on with an unfinished run, from what is kept of it alone; options say how, not what.
+
+    What is answered stays. A run that is finished is only shown again.
+
+    \b
+    needlepoint runs resume
+    needlepoint runs resume 2026 --max-cost 5
+    needlepoint runs resume latest --retry-errors -j 2
+    """
+    from cli.run_views import resume_run
+
+    with _open(run.store) as opened:
+        resume_run(opened, opened.find_run(name), run, output)
+
+
+@runs.command()
+@run_argument
+@click.option(
+    "--scorer",
+    required=True,
+    metavar="NAME[:PARAM]",
+    help="value@2, value@1, contains@1, exact@1 or regex:PATTERN, e.g. 'regex:code is {value}'.",
+)
+@store_option
+@output_options
+def score(name: str, scorer: str, store: Path | None, output: OutputOptions) -> None:
+    """Read the answers of a needle run by another scorer, without a call; the verdicts kept so far stay.
+
+    Shows the run's tables by that scorer, and says how many verdicts differ from those of its own.
+
+    \b
+    needlepoint runs score latest --scorer contains@1
+    needlepoint runs score latest --scorer exact@1 --json
+    needlepoint runs score 2026 --scorer 'regex:(?i)passcode is {value}'
+    """
+    from cli.run_views import score_run
 
     with _open(store) as opened:
-        found = opened.find_run(run)
-        meta = {"run": found.id, **found.spec}
-        # A needle is scored from the answer alone, which also works where a haystack of the user's own has gone.
-        plan = plan_again(found.probe, found.spec) if found.probe == "placement" else None
-        tables = experiment_tables("runs show", found.probe, opened.results(found.id, plan), meta)
-    emit_experiments([tables], output)
+        score_run(opened, opened.find_run(name), scorer, output)
+
+
+class WithKeys(click.Command):
+    """A command whose help ends with the keys of its rows."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - Click's
+        """Write what each key means."""
+        from probes.trial_rows import MEANINGS
+
+        with formatter.section("Keys of a row, in this order"):
+            formatter.write_dl(list(MEANINGS.items()))
+
+
+@runs.command(cls=WithKeys)
+@run_argument
+@store_option
+@output_options
+def export(name: str, store: Path | None, output: OutputOptions) -> None:
+    """Write a run as one row a trial, each of which stands alone; `runs show FILE` shows its tables again.
+
+    \b
+    needlepoint runs export latest -o run.jsonl
+    needlepoint runs export latest -o run.csv
+    needlepoint runs export 2026 --jsonl | jq .answer
+
+    In Python `probes.exported.read_rows(path)` reads the rows back.
+    """
+    from cli.run_views import export_run
+
+    with _open(store) as opened:
+        export_run(opened, opened.find_run(name), output)
+
+
+@runs.command()
+@run_argument
+@store_option
+@output_options
+def verify(name: str, store: Path | None, output: OutputOptions) -> None:
+    """Check that a run is what it says: prompts made again, requests, answers, the file; exit 1 with what is wrong.
+
+    \b
+    needlepoint runs verify
+    needlepoint runs verify 2026 -d project.db --json
+    """
+    from cli.run_views import verify_and_tell
+
+    with _open(store) as opened:
+        verify_and_tell(opened, opened.find_run(name), output)
+
+
+def _list_row(row: "RunRow") -> dict[str, Any]:
+    unknown = row.unknown_cost_calls
+    return {
+        "run": row.id,
+        "probe": row.probe,
+        "models": ", ".join(row.models),
+        "texts": _texts(row.spec),
+        "created_utc": row.created_utc,
+        "trials": row.trials,
+        "answered": row.answered,
+        "failed": row.failed,
+        "lost": row.lost,
+        "cost_usd": None if unknown and not row.known_nano_usd else row.known_nano_usd / NANO,
+        "unknown_cost_calls": unknown,
+    }
+
+
+def _cost_words(row: Mapping[str, Any]) -> str:
+    """Example: "$0.0123", "$0.0123 + ?" where the price of some calls is unknown, "?" where it is of all."""
+    if row["cost_usd"] is None:
+        return "?"
+    known = f"${row['cost_usd']:.4f}" if row["cost_usd"] else "-"
+    return f"{known} + ?" if row["unknown_cost_calls"] else known
 
 
 def _texts(spec: Mapping[str, Any]) -> str:
@@ -94,8 +277,8 @@ def _texts(spec: Mapping[str, Any]) -> str:
     return f"{spec['blocks']} x {', '.join(str(length) for length in spec['lengths'])}"
 
 
-def _open(path: Path | None) -> Any:
-    from cli.experiment_runs import default_store
+def _open(path: Path | None) -> "Store":
+    """A store that is there already: looking at runs makes none."""
     from probes.store import Store
 
-    return Store.open(path or default_store())
+    return Store.open(path or default_store(), must_exist=True)

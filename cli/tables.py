@@ -57,69 +57,13 @@ def people_table(
 
 
 def emit_both(machine: Sequence[Table], people: Sequence[Table], output: OutputOptions) -> None:
-    """Show people's tables on a terminal, and the whole rows everywhere else."""
-    emit(machine, output, human=lambda: print_tables(people if on_terminal() else machine))
+    """Show people's tables on a terminal, and the whole rows everywhere else.
 
-
-def needle_position_table(command: str, title: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> Table:
-    """Given when asked and when not, by position."""
-    return people_table(
-        command,
-        title,
-        rows,
-        [
-            ("position", lambda row: f"{row['position']} at {percent(row['depth'])}"),
-            ("given when asked", lambda row: counted(row, "asked")),
-            ("given when not asked", lambda row: counted(row, "not_asked")),
-            *_numbers(("refusal", "refused"), ("truncated", "cut"), ("error", "errors")),
-        ],
-        notes=notes,
-    )
-
-
-def needle_confusion_table(command: str, title: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> Table:
-    """Asked against answered."""
-    given = [(f"given_{position}", str(position) if position > 1 else "gave 1") for position in range(1, 6)]
-    kinds = (("several", "several"), ("no_value", "other"), ("abstained", "absent"), ("truncated", "cut"))
-    return people_table(
-        command,
-        title,
-        rows,
-        [("asked for", lambda row: str(row["asked"])), *_numbers(*given, *kinds, ("error", "errors"), ("n", "n"))],
-        notes=notes,
-    )
-
-
-def needle_order_tables(command: str, setting: str, rows: Sequence[Row]) -> list[Table]:
-    """The same cells twice: depths side by side for each order, and orders side by side for each depth.
-
-    Where a spread and a cluster meet in a cell, the cluster is shown: its neighbours along the depth are of its kind.
+    Every table of a command is in `machine`, so that rows are named by their tables even where only one has rows; a
+    pipe gets those that have some.
     """
-    orders, depths = (sorted({row[key] for row in rows}) for key in ("order", "depth"))
-    cells = {(row["order"], row["depth"]): row for row in sorted(rows, key=lambda row: row["layout"] != "spread")}
-
-    def cell(order: int, depth: float) -> str:
-        return counted(cells[order, depth], "asked") if (order, depth) in cells else "."
-
-    by_depth = people_table(
-        command,
-        f"By depth, order among the needles held{setting}",
-        [{"order": order} for order in orders],
-        [
-            ("order", lambda row: f"{row['order']} of 5"),
-            *((f"at {percent(depth)}", lambda row, depth=depth: cell(row["order"], depth)) for depth in depths),
-        ],
-    )
-    by_order = people_table(
-        command,
-        f"By order among the needles, depth held{setting}",
-        [{"depth": depth} for depth in depths],
-        [
-            ("depth", lambda row: percent(row["depth"])),
-            *((f"needle {order}", lambda row, order=order: cell(order, row["depth"])) for order in orders),
-        ],
-    )
-    return [by_depth, by_order]
+    filled = [table for table in machine if table.rows] or machine[:1]
+    emit(machine, output, human=lambda: print_tables(people if on_terminal() else filled))
 
 
 def placement_arm_tables(command: str, setting: str, rows: Sequence[Row]) -> list[Table]:
@@ -131,18 +75,18 @@ def placement_arm_tables(command: str, setting: str, rows: Sequence[Row]) -> lis
             ("arm", lambda row: row["arm"]),
             ("margin (nats)", lambda row: _with_interval(row, "margin", "nats")),
             ("log-probability", lambda row: f"{row['logprob_nats']:.2f}"),
-            *_numbers(("margin_blocks", "blocks")),
+            *numbers(("margin_blocks", "blocks")),
         ]
         tables.append(people_table(command, f"Availability of the facts: {setting}", margins, columns))
     if answers or any(row["error"] or row["refusal"] for row in rows):
         columns = [
             ("arm", lambda row: row["arm"]),
             ("coverage", lambda row: _with_interval(row, "coverage", "rate")),
-            *_numbers(("coverage_blocks", "n")),
+            *numbers(("coverage_blocks", "n")),
             ("misbound", lambda row: percent(row["misbound_rate"])),
             ("copied", lambda row: percent(row["copied_rate"])),
             ("repeats", lambda row: percent(row["repeated_rate"])),
-            *_numbers(("refusal", "refused"), ("truncated", "cut"), ("error", "errors")),
+            *numbers(("refusal", "refused"), ("truncated", "cut"), ("error", "errors")),
         ]
         notes = ["Answers that were cut at the token limit count as far as they go."] if _any(rows, "truncated") else []
         tables.append(people_table(command, f"Answers: {setting}", rows, columns, notes=notes))
@@ -154,7 +98,7 @@ def placement_dialogue_table(command: str, setting: str, rows: Sequence[Row], no
     found = [row for row in rows if row["continued"] is not None]
     columns = [
         ("arm", lambda row: row["arm"]),
-        *_numbers(("continued", "continued the dialogue"), ("coverage_blocks", "of answers")),
+        *numbers(("continued", "continued the dialogue"), ("coverage_blocks", "of answers")),
     ]
     return people_table(command, f"Dialogues: {setting}", found, columns, notes=[note] if note else [])
 
@@ -172,7 +116,7 @@ def placement_contrast_tables(
             ("contrast", lambda row: f"{row['arm']} less {row['control']}"),
             ("difference", lambda row: signed(row, "difference")),
             ("p (Holm)", lambda row: p_words(row["p_holm"])),
-            *_numbers(("blocks", "blocks")),
+            *numbers(("blocks", "blocks")),
             ("detectable", lambda row: "?" if row["detectable"] is None else f"{row['detectable']:.2f}"),
         ]
         full_title = f"Declared contrasts, {title}: {setting}"
@@ -180,7 +124,7 @@ def placement_contrast_tables(
     return tables
 
 
-def _numbers(*columns: tuple[str, str]) -> list[tuple[str, Callable[[Row], str]]]:
+def numbers(*columns: tuple[str, str]) -> list[tuple[str, Callable[[Row], str]]]:
     """Columns that show a number as it is: its key, and the title over it."""
     return [(title, partial(_number, key)) for key, title in columns]
 

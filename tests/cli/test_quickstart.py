@@ -82,7 +82,7 @@ def test_whether_a_dialogue_is_continued_is_told_by_the_answers(
     assert "availability of facts, not a summary" in text
     assert f"In none of {3 * ROUNDS} answers to the instruction did the model go on with the dialogue." in text
     assert "continues a dialogue" not in text
-    monkeypatch.setattr(SimulatedModel, "_list", lambda *_: "Ben: It rained.")  # as a small model answers
+    monkeypatch.setattr(SimulatedModel, "_text", lambda *_: "Ben: It rained.")  # as a small model answers
     text = " ".join(screens("sim/perfect", tmp_path / "talker.db").split())
     assert f"In all {3 * ROUNDS} answers to the instruction the model went on with the dialogue" in text
     assert "So this model continues a dialogue instead of summarising it." in text
