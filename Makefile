@@ -11,11 +11,12 @@ INPUTS := pyproject.toml tests/constraints.txt
 REQUIRE ?=
 export REQUIRE
 BENCH ?=
+STUDY ?=
 FUZZ_SECONDS ?= 3600
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test lint format small-tokenizer bench verify fuzz readme install-local install-test install-bench clean
+.PHONY: help quickstart test lint format small-tokenizer bench bench-probes study verify fuzz readme install-local install-test install-bench clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +29,7 @@ quickstart: install-local ## Set up, fetch the small model, and see the whole to
 
 test: install-test ## Set up and run the whole test suite; REQUIRE=model fails where the model is absent
 	@echo "== running the tests"
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q --numprocesses=2 --dist=loadfile
 
 lint: install-test ## Check style, formatting and types
 	@$(BIN)/python -m ruff check .
@@ -44,6 +45,13 @@ small-tokenizer: install-test ## Train the small tokenizer that the package ship
 
 bench: install-bench ## Measure the tokenizer beside its peers, on a quiet machine: make bench BENCH="--corpus FILE"
 	@$(BIN)/python -m tests.bench $(BENCH)
+
+bench-probes: install-test ## Measure what the probe engine costs beside the calls themselves, on a quiet machine
+	@$(BIN)/python -m tests.bench.probes $(BENCH)
+
+study: install-test ## Ask the small model what the tables of the study show (an hour and a half; goes on where it stopped)
+	@$(BIN)/needlepoint models fetch smollm2-135m
+	@$(BIN)/python -m tests.study $(STUDY)
 
 verify: install-test ## Compare the tokenizer with its peers at length (about a quarter of an hour)
 	@NEEDLEPOINT_FUZZ=100000 $(BIN)/python -m pytest -q --timeout=3600 tests/tokenizer

@@ -66,7 +66,8 @@ def _print_block(lines: tuple[str, ...], place: str) -> None:
 def run(command: str, *, place: str | None, colour: bool) -> str:
     """What a terminal shows for a command, progress left out; in `place`, with a home there, or where we are."""
     looks = {"TERM": "xterm-256color", "COLORTERM": "truecolor"} if colour else {"NO_COLOR": "1", "TERM": "xterm"}
-    kept = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "FORCE_COLOR"}}
+    dropped = ("NO_COLOR", "FORCE_COLOR", "_API_KEY")
+    kept = {name: value for name, value in os.environ.items() if not name.endswith(dropped)}
     if place:
         kept = {name: value for name, value in kept.items() if not name.startswith("NEEDLEPOINT_")}
         home = f"{place}/home"

@@ -17,8 +17,9 @@ PROSE_SENTENCES = 2500
 
 
 def documents() -> list[bytes]:
-    """The samples in the order of their paths, and a stretch of generated prose."""
-    samples = [path for path in sorted((ROOT / "samples").rglob("*")) if path.suffix in {".txt", ".py", ".json"}]
+    """The samples that are texts, in the order of their paths, and a stretch of generated prose."""
+    folder = ROOT / "samples"
+    samples = sorted([folder / "code" / "inventory.py", folder / "conversation.json", *folder.glob("texts/*.txt")])
     prose = "".join(islice(generate_sentences("small tokenizer"), PROSE_SENTENCES))
     return [*(path.read_bytes() for path in samples), prose.encode()]
 

@@ -3,8 +3,6 @@
 import json
 import os
 import random
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,34 +23,6 @@ AWKWARD = (
     "\u0e01\ufb01ß\U000105c0\U000e0041\ufdd0\U0010ffff\u0600\u2160\u00bd\u20ac+_-"
 )
 EDGES = [chr(point) for name, first, last in category_runs() if name != "Cs" for point in (first, last)]
-
-
-FUZZING = pytest.StashKey["subprocess.Popen[str]"]()
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin the minute of fuzzing now, beside the other tests, and ask for its result when they are done."""
-    of_fuzzing = [item for item in items if "fuzzing" in getattr(item, "fixturenames", ())]
-    if of_fuzzing and not config.option.collectonly:
-        items[:] = [item for item in items if item not in of_fuzzing] + of_fuzzing
-        config.stash[FUZZING] = subprocess.Popen(
-            [sys.executable, "-m", "tests.fuzz", "--seconds", "60"],
-            cwd=config.rootpath,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    if FUZZING in config.stash:
-        config.stash[FUZZING].kill()
-
-
-@pytest.fixture
-def fuzzing(pytestconfig: pytest.Config) -> "subprocess.Popen[str]":
-    """A process that runs `tests/fuzz.py` for a minute, begun when the tests were."""
-    return pytestconfig.stash[FUZZING]
 
 
 @pytest.fixture(scope="session")
