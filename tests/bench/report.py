@@ -80,11 +80,9 @@ def readme() -> Iterator[str]:
     """The chief figures of the last result that was kept, as Markdown."""
     result = json.loads(RESULT.read_text(encoding="utf-8"))
     meta, rows = result["meta"], result["rows"]
-    peers = ", ".join(f"{name} {version}" for name, version in meta["versions"].items() if version)
-    yield (
-        f"Measured on {meta['date']} on {meta['processors']} cores of an {meta['processor']}, Python {meta['python']}, "
-        f"medians of three rounds, beside {peers}."
-    )
+    peers = ", ".join(f"{name} {version}" for name, version in meta["versions"].items() if name != "needlepoint")
+    yield f"Measured on {meta['date']} on {meta['processors']} cores of an {meta['processor']} with Python"
+    yield f"{meta['python']}, medians of three rounds, beside {peers}."
     yield ""
     yield "Encoding with cl100k to an array, MB/s, a text for the first time / the same text again:"
     yield ""
