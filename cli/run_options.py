@@ -17,42 +17,41 @@ if TYPE_CHECKING:
     from probes.budget import Limits
     from probes.models.options import ModelOptions
 
-NANO_USD = 1_000_000_000
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
     """How a run is to be carried out. None: as the model, or the run, has it by itself."""
 
-    store: Path | None = None
-    jobs: int = 16
-    max_retries: int = 5
-    timeout_s: float | None = None
-    trial_timeout_s: float | None = None
-    max_cost_usd: float | None = None
-    max_tokens_total: int | None = None
-    allow_unpriced: bool = False
-    dry_run: bool = False
-    retry_errors: bool = False
-    fresh: bool = False
-    keep_prompts: bool = False
-    base_url: str | None = None
+    store: Path | None
+    jobs: int
+    max_retries: int
+    timeout_s: float | None
+    trial_timeout_s: float | None
+    max_cost_usd: float | None
+    max_tokens_total: int | None
+    allow_unpriced: bool
+    dry_run: bool
+    retry_errors: bool
+    fresh: bool
+    keep_prompts: bool
+    base_url: str | None
     extra: Mapping[str, Any]
-    form: Literal["chat", "completion"] | None = None
-    threads: int | None = None
-    window: int | None = None
-    cache_prompts: bool = False
+    form: Literal["chat", "completion"] | None
+    threads: int | None
+    window: int | None
+    cache_prompts: bool
 
     def limits(self) -> "Limits":
         """How far the run may go, as the runner takes it."""
         from probes.budget import Limits
+        from probes.prices import NANO
 
         return Limits(
             jobs=self.jobs,
             max_attempts=self.max_retries + 1,
             timeout_s=self.timeout_s,
             trial_timeout_s=self.trial_timeout_s,
-            max_cost_nano_usd=None if self.max_cost_usd is None else round(self.max_cost_usd * NANO_USD),
+            max_cost_nano_usd=None if self.max_cost_usd is None else round(self.max_cost_usd * NANO),
             max_tokens_total=self.max_tokens_total,
             allow_unpriced=self.allow_unpriced,
         )

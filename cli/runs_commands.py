@@ -12,13 +12,13 @@ from cli.options import OrderedGroup, default_store, store_option
 from cli.output import Column, OutputOptions, Table, output_options
 from cli.run_options import RunOptions, run_options
 from cli.tables import emit_both
+from probes.prices import NANO
 from tokenizer.errors import UsageError, UserError
 
 if TYPE_CHECKING:
     from probes.store import RunRow, Store
 
 EXPORTS = (".jsonl", ".json", ".csv")
-NANO = 1e9
 
 
 @click.group(cls=OrderedGroup)

@@ -9,9 +9,10 @@ from cli.output import Column, OutputOptions, Table, emit, on_terminal, print_ta
 from cli.tables import Row, machine_table
 from cli.visible import visible
 from probes.models.base import Message
+from probes.prices import NANO
 from probes.scoring import Wanted
 from probes.store_rows import AttemptRow, TrialRow
-from probes.trial_rows import CELL, NANO, flat_cell, judged, keys_of, trial_row
+from probes.trial_rows import CELL, flat_cell, judged, keys_of, trial_row
 
 if TYPE_CHECKING:
     from rich.console import Console

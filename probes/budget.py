@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from probes.prices import NANO
+
 MOST_ATTEMPTS = 6
-NANO = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +21,7 @@ class Limits:
 
     `jobs`: calls in flight at once, for each model, at the most. `max_attempts`: calls for one trial, the first
     included. `timeout_s`: for one call; `trial_timeout_s`: for one trial from its first call on, waiting included.
-    `max_cost_nano_usd` and `max_tokens_total` (input and output) count
-    from the first start of the run on.
+    `max_cost_nano_usd` and `max_tokens_total` (input and output) count from the first start of the run on.
     `allow_unpriced`: under a limit of money, models whose price is unknown may be asked all the same.
     """
 

@@ -15,7 +15,6 @@ Keys never stand in it: an endpoint names the environment variable that holds it
 
 import datetime as dt
 import difflib
-import tomllib
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from probes.toml_files import parse_toml
 from tokenizer.errors import UsageError
 from tokenizer.places import config_directory
 
@@ -123,11 +123,10 @@ def _read(path: Path, _mtime_ns: int, _size: int) -> Config:
 def read_toml(path: Path, kind: type[Settings]) -> Settings:
     """A TOML file as settings of this kind; UsageError as for `read_config`."""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
-    except (ValueError, RecursionError, ArithmeticError) as err:  # also numbers and tables beyond all measure
-        raise UsageError(f"{path} is not TOML: {err}", hint="text stands in quotes: base_url = 'http://…'") from err
+        content = path.read_bytes()
     except OSError as err:
         raise UsageError(f"cannot read {path}: {err.strerror or err}", hint="make it readable, or delete it") from err
+    raw = parse_toml(content, path, hint="text stands in quotes: base_url = 'http://…'", parse_float=Decimal)
     try:
         return kind(**raw)
     except ValidationError as err:

@@ -10,7 +10,6 @@ lengths = [500, 1000]
 """
 
 import difflib
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from probes.experiments import needle_options
 from probes.experiments.needle_options import NeedleOptions
 from probes.experiments.placement import PlacementOptions
+from probes.toml_files import parse_toml
 from tokenizer.errors import UsageError
 
 Options = TypeVar("Options", bound=BaseModel)
@@ -48,10 +48,7 @@ def read_experiment_file(path: Path) -> ExperimentFile:
     Raises:
         UsageError: not TOML, an unknown key (with the nearest known one), or a value out of its range.
     """
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as err:
-        raise UsageError(f"{path} is not TOML: {err}", hint="see samples/needle.toml for the shape") from err
+    raw = parse_toml(path.read_bytes(), path, hint="see samples/needle.toml for the shape")
     _refuse_unknown(raw, {"models", "seed", "store", "experiment"}, str(path))
     models, store, entries = raw.get("models", []), raw.get("store"), raw.get("experiment")
     if not isinstance(models, list) or not all(isinstance(name, str) for name in models):

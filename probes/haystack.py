@@ -160,17 +160,6 @@ def _spoken_sentences(seed: str) -> Iterator[str]:
         new_line = "\n"
 
 
-def haystack_from_files(paths: Sequence[Path], seed: str, length_tokens: int, count_tokens: CountTokens) -> Haystack:
-    """A stretch of the user's own text (UTF-8; the files joined by blank lines), as near to the length as it can be.
-
-    The seed chooses at which sentence the stretch begins, among those that enough text follows.
-
-    Raises:
-        UserError: a file is missing, empty or not text, or all of them together are shorter than `length_tokens`.
-    """
-    return make_haystack("files", seed, length_tokens, count_tokens, files=paths)
-
-
 def _stretch(paths: Sequence[Path], seed: str, length_tokens: int, count_tokens: CountTokens) -> Iterator[str]:
     """The sentences of the files, from a drawn one on."""
     if not paths:

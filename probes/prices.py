@@ -13,7 +13,8 @@ from typing import Any
 
 from probes.models.base import Model, Usage, canonical_json
 
-NANO_USD_PER_TOKEN = 1000  # at one dollar per million tokens
+NANO = 1_000_000_000  # nano-dollars in a dollar
+NANO_USD_PER_TOKEN = NANO // 1_000_000  # at one dollar per million tokens
 
 
 @dataclass(frozen=True, slots=True)

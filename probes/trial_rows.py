@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from probes.plan import Result
+from probes.prices import NANO
 from probes.scoring import SCORER, score_cell
 from probes.store_rows import RunRow, TrialRow, logprobs_to_json
 
-NANO = 1e9
 SCHEMA = "needlepoint.trial/1"
 CELL = "cell_"
 MEANINGS = {

@@ -72,15 +72,12 @@ class CompiledEncoder:
 
     def encode(self, data: bytes | memoryview, jobs: int = 1) -> Ids:
         """The ids of a text; special tokens in it are ordinary text. `jobs` threads give the same ids as one."""
-        if jobs > 1 and len(data) >= 2 * _LEAST_PART:
-            return self._joined([ids for _, ids in self._in_parts(data, jobs, keep=True)], jobs)
-        return self._in_parts(data, 1, keep=True)[0][1]
+        parts = [ids for _, ids in self._in_parts(data, jobs, keep=True)]
+        return parts[0] if len(parts) == 1 else self._joined(parts, jobs)
 
     def count(self, data: bytes | memoryview, jobs: int = 1) -> int:
         """How many ids `encode` gives, without the memory for them."""
-        if jobs > 1 and len(data) >= 2 * _LEAST_PART:
-            return sum(count for count, _ in self._in_parts(data, jobs, keep=False))
-        return self._in_parts(data, 1, keep=False)[0][0]
+        return sum(count for count, _ in self._in_parts(data, jobs, keep=False))
 
     def encode_many(self, documents: Sequence[bytes | memoryview], jobs: int = 1) -> tuple[Ids, Numbers]:
         """The ids of documents one after the other, and where those of each end.
@@ -130,7 +127,8 @@ class CompiledEncoder:
             return worker.encode_one(part, given, keep=keep)
 
         view = memoryview(data)
-        cuts = [0, len(view)] if jobs == 1 else self._cuts(view, max(_LEAST_PART, len(view) // (jobs * _PARTS)))
+        is_cut = jobs > 1 and len(view) >= 2 * _LEAST_PART
+        cuts = self._cuts(view, max(_LEAST_PART, len(view) // (jobs * _PARTS))) if is_cut else [0, len(view)]
         return self._by_threads(encode, [view[start:end] for start, end in pairwise(cuts)], jobs)
 
     def _joined(self, arrays: list[Ids], jobs: int) -> Ids:

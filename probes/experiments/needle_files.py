@@ -9,13 +9,13 @@ In a .jsonl file every line is such an object: {"needle": "...", "question": "..
 """
 
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from probes.scoring import mentions
+from probes.toml_files import parse_toml
 from tokenizer.errors import UsageError, UserError
 
 KEYS = ("needle", "question", "answer")
@@ -56,10 +56,7 @@ def read_needles(path: Path) -> tuple[OwnNeedle, ...]:
 
 
 def _toml_tables(text: str, path: Path) -> list[Any]:
-    try:
-        raw = tomllib.loads(text)
-    except (ValueError, RecursionError) as err:
-        raise UsageError(f"{path} is not TOML: {err}", hint="or name it .jsonl, with one JSON object a line") from err
+    raw = parse_toml(text, path, hint="or name it .jsonl, with one JSON object a line")
     tables = raw.pop("needle", [])
     if raw or not isinstance(tables, list):
         what = f"{next(iter(raw))!r} has no place in {path}" if raw else f"needle is no table in {path}"

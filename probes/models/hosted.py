@@ -194,15 +194,13 @@ class HostedModel(ABC):
             import httpx2
 
             timeout = httpx2.Timeout(SILENCE_S, connect=CONNECT_S)
-            # A prompt goes where its sender said, and nowhere else; the limits are the SDKs' own.
-            limits = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
-            options = {"http_client": httpx2.AsyncClient(timeout=timeout, limits=limits, follow_redirects=False)}
+            more = dict(self.client_options)
+            if "http_client" not in more:
+                # A prompt goes where its sender said, and nowhere else; the limits are the SDKs' own.
+                limits = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
+                more["http_client"] = httpx2.AsyncClient(timeout=timeout, limits=limits, follow_redirects=False)
             self._client = self._make_client(
-                api_key=key,
-                base_url=self.endpoint.base_url,
-                max_retries=0,
-                timeout=timeout,
-                **{**options, **self.client_options},
+                api_key=key, base_url=self.endpoint.base_url, max_retries=0, timeout=timeout, **more
             )
         return self._client
 

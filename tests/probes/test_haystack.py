@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from probes.haystack import (
     Haystack,
     generate_sentences,
     generated_haystack,
-    haystack_from_files,
+    make_haystack,
     place,
 )
 from probes.prose import load_words, parse_frame
@@ -350,6 +351,10 @@ def test_every_statement_needs_a_depth():
 
 
 # --- the user's own text ---
+
+
+def haystack_from_files(paths: Sequence[Path], seed: str, length: int, count: Callable[[str], int]) -> Haystack:
+    return make_haystack("files", seed, length, count, files=paths)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from probes.filler import HEADINGS, REPEATED
 from probes.german import finished, inflect
-from probes.haystack import generated_haystack, haystack_from_files, make_haystack, place
+from probes.haystack import generated_haystack, make_haystack, place
 from probes.paraphrases import load_names
 from probes.prose import Choice, Prose, Slot, load_words
 from probes.sentences import sentence_ends
@@ -246,7 +246,7 @@ def test_shuffled_sentences_are_the_same_in_another_order(style, language):
 def test_own_text_can_be_shuffled(tmp_path):
     book = tmp_path / "book.txt"
     book.write_text(generated_haystack("book", 3000, count_words).text, encoding="utf-8")
-    plain = haystack_from_files([book], "x", 500, count_words)
+    plain = make_haystack("files", "x", 500, count_words, files=[book])
     shuffled = make_haystack("files", "x", 500, count_words, files=[book], shuffled=True)
     assert sorted(sentences_of(plain)) == sorted(sentences_of(shuffled))
     assert sentences_of(plain) != sentences_of(shuffled)

@@ -1,8 +1,10 @@
 """Hosted models against a real server on this machine that speaks both protocols and fails in every way it can."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import httpx2
@@ -17,6 +19,7 @@ from probes.models.base import (
     ModelError,
     RateLimited,
     Request,
+    RequestRejected,
     Transient,
 )
 from probes.models.hosted import HostedModel
@@ -205,3 +208,34 @@ def test_many_calls_at_once_share_one_model(server: Server) -> None:
         return [answer.text for answer in answers]
 
     assert asyncio.run(all_at_once()) == ["48213."] * 30
+
+
+@BOTH
+def test_the_client_that_users_get_does_not_follow_a_server_elsewhere(kind: str) -> None:
+    asked = []
+
+    class Moved(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(307)
+            self.send_header("location", f"http://127.0.0.1:{self.server.server_port}/steal")
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    async def once() -> None:
+        model = load_model(f"{kind}/served", base_url=f"http://127.0.0.1:{there.server_port}")
+        try:
+            await model.complete(ASK)
+        finally:
+            await model.aclose()
+
+    with HTTPServer(("127.0.0.1", 0), Moved) as there:
+        threading.Thread(target=there.serve_forever, daemon=True).start()
+        with pytest.raises(RequestRejected, match="307"):
+            asyncio.run(once())
+        there.shutdown()
+    assert len(asked) == 1
