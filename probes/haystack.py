@@ -9,7 +9,7 @@ import bisect
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +22,7 @@ from tokenizer.errors import UsageError, UserError
 CountTokens = Callable[[str], int]
 Kind = Literal["prose", "minutes", "files", "repeat", "noise", "needles-only"]
 SPEAKERS = ("Ana", "Ben")  # of made-up conversations; the made-up text names nobody so
+FIRST_GUESS = 1  # characters a token, before any is counted: rather too few
 SECTION_SENTENCES = 12  # the fewest under one heading; twice as many where no paragraph ends
 
 
@@ -283,26 +284,30 @@ def _taken(source: Iterator[str], length_tokens: int, count_tokens: CountTokens)
     if length_tokens < 1:
         raise UsageError(f"a haystack of {length_tokens} tokens", hint="ask for at least one token")
     taken: list[str] = []
-    whole = 0
+    short = tokens = characters = 0  # sentences that are too few for sure; what all of them count; their characters
     more = True
-    while more and whole < length_tokens:
-        # What sentences count one by one only guides: what counts is the whole, which may be less than their sum.
-        expected = whole
-        while expected < length_tokens:
+    while more and tokens < length_tokens:
+        # Only wholes are counted, and few of them: the text so far tells how many characters the rest may have.
+        short = len(taken)
+        per_token = characters / tokens if tokens else FIRST_GUESS
+        enough = characters + (length_tokens - tokens) * per_token
+        while characters < enough:
             sentence = next(source, None)
             if sentence is None:
                 more = False
                 break
             taken.append(sentence)
-            expected += _count(count_tokens, sentence)
-        whole = count_tokens("".join(taken))
-    while len(taken) > 1:
-        shorter = count_tokens("".join(taken[:-1]))
-        if abs(shorter - length_tokens) > abs(whole - length_tokens):
-            break
-        taken.pop()
-        whole = shorter
-    return taken, whole
+            characters += len(sentence)
+        tokens = count_tokens("".join(taken))
+
+    @cache
+    def counted(sentences: int) -> int:
+        return tokens if sentences == len(taken) else count_tokens("".join(taken[:sentences]))
+
+    candidates = range(short + 1, len(taken))
+    longer = candidates.start + bisect.bisect_left(candidates, length_tokens, key=counted)
+    nearest = min(range(max(longer - 1, 1), longer + 1), key=lambda number: abs(counted(number) - length_tokens))
+    return taken[:nearest], counted(nearest)
 
 
 def _last_start(sentences: Sequence[str], length_tokens: int, count_tokens: CountTokens) -> int:
