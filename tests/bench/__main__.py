@@ -253,7 +253,7 @@ def _tasks(
     if "start" in wanted:
         yield lambda: bench_starts(3 * count)
     if "encode" in wanted:
-        names = ("english", "code", "multilingual")
+        names = ("english", "code", "multilingual", "made-up")
         paths = [corpus] if corpus else [_corpus(place / f"{name}.txt", name, encode_mb) for name in names]
         for path in paths:
             yield lambda path=path: bench_encoding(path, "cl100k", "whole", count, encoders)  # type: ignore[misc]

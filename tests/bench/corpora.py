@@ -1,14 +1,18 @@
 """The texts that are measured on: what any machine with Python has, or files of the user's own."""
 
+import gettext
+import itertools
 import random
 import sys
 import sysconfig
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MEGABYTE = 1_000_000
 _VOCABULARY = 20_000  # made-up words of a language
+_LANGUAGES = 40
 
 
 def code(size: int) -> bytes:
@@ -22,6 +26,15 @@ def english(size: int) -> bytes:
 
 
 def multilingual(size: int) -> bytes:
+    """What programs say in other languages than English, a catalogue of each language in turn, as most systems have it.
+
+    A machine with less of it than `size` gets made-up words.
+    """
+    said = _within(size, _translations())
+    return said or made_up(size)
+
+
+def made_up(size: int) -> bytes:
     """Lines in the scripts of the sample texts, of made-up words that are as unevenly common as those of a language."""
     draws = random.Random("multilingual")
     texts = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "samples" / "texts").glob("*.txt"))]
@@ -35,6 +48,23 @@ def multilingual(size: int) -> bytes:
             yield (" ".join(words[rank] for rank in ranks) + "\n").encode()
 
     return _filled(size, lines())
+
+
+def _translations() -> Iterator[bytes]:
+    """The messages of the catalogues on this machine, of the languages that have most: one of each, then the next."""
+    folders = dict.fromkeys(Path(prefix, "share", "locale") for prefix in (sys.base_prefix, "/usr/local", "/usr"))
+    languages = [
+        sorted(language.glob("LC_MESSAGES/*.mo"))
+        for folder in folders
+        for language in sorted(folder.glob("*"))
+        if not language.name.startswith("en")
+    ]
+    languages.sort(key=len, reverse=True)
+    for catalogues in itertools.zip_longest(*languages[:_LANGUAGES]):
+        for catalogue in filter(None, catalogues):
+            with catalogue.open("rb") as file, suppress(OSError, ValueError, LookupError):  # a broken catalogue
+                messages = gettext.GNUTranslations(file)._catalog  # type: ignore[attr-defined]
+                yield "".join(f"{text}\n" for key, text in messages.items() if key).encode()
 
 
 def _words(text: str, draws: random.Random) -> list[str]:
@@ -90,7 +120,19 @@ def _prose() -> Iterator[bytes]:
 
 
 def _filled(size: int, pieces: Iterator[bytes]) -> bytes:
-    """As many whole pieces as fit; from the first again when they run out."""
+    """The first bytes of the pieces; from the first piece again when they run out."""
+    whole = _joined(size, pieces)
+    return _cut(whole * (size // len(whole) + 1), size)
+
+
+def _within(size: int, pieces: Iterator[bytes]) -> bytes:
+    """The first bytes of the pieces; none if the pieces have less."""
+    whole = _joined(size, pieces)
+    return _cut(whole, size) if len(whole) >= size else b""
+
+
+def _joined(size: int, pieces: Iterator[bytes]) -> bytes:
+    """So many pieces, one after the other, that they have the size."""
     found: list[bytes] = []
     length = 0
     for piece in pieces:
@@ -98,12 +140,20 @@ def _filled(size: int, pieces: Iterator[bytes]) -> bytes:
         length += len(piece)
         if length >= size:
             break
-    whole = b"".join(found)
-    cut = (whole * (size // len(whole) + 1))[:size]
-    return cut.decode("utf-8", "ignore").encode()
+    return b"".join(found)
+
+
+def _cut(text: bytes, size: int) -> bytes:
+    return text[:size].decode("utf-8", "ignore").encode()
 
 
 if __name__ == "__main__":
     _kind, _megabytes, _path = sys.argv[1:]
-    _makers = {"english": english, "code": code, "multilingual": multilingual, "mixed": mixed}
+    _makers = {
+        "english": english,
+        "code": code,
+        "multilingual": multilingual,
+        "made-up": made_up,
+        "mixed": mixed,
+    }
     Path(_path).write_bytes(_makers[_kind](int(_megabytes) * MEGABYTE))

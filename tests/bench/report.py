@@ -86,11 +86,12 @@ def readme() -> Iterator[str]:
     yield ""
     yield "Encoding with cl100k to an array, MB/s, a text for the first time / the same text again:"
     yield ""
-    kinds = {"English": "english", "code": "code", "many languages": "multilingual"}
+    kinds = {"English": "english", "code": "code", "many languages": "multilingual", "made-up words": "made-up"}
     tasks = {
         title: [row for row in rows if row["task"].startswith(f"encode {kind},") and ", cl100k, whole" in row["task"]]
         for title, kind in kinds.items()
     }
+    tasks = {title: found for title, found in tasks.items() if found}
     tasks["2 KB documents"] = [row for row in rows if row["task"].endswith(", cl100k, documents")]
     yield from _markdown(["", *tasks], (_encoding_cells(engine, tasks.values()) for engine in _engines(tasks.values())))
     training = [row for row in rows if row["task"].startswith("train ")]
