@@ -3,13 +3,15 @@
 import functools
 import re
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from cli.alt_command import alt
+from cli.chosen_tokenizer import load_chosen, tokenizers_meta
 from cli.convert_commands import convert, verify
+from cli.explain_command import explain
 from cli.options import Encode, OrderedGroup, encoding_options, from_option, tokenizer_option, tokenizers_option
 from cli.output import (
     Column,
@@ -26,10 +28,8 @@ from cli.progress import progress_bar, say
 from cli.text_input import Source, stop_if_nobody_types, text_input
 from cli.token_view import Picture, print_pictures, token_table, token_texts
 from cli.train_commands import train
+from cli.tree_command import tree
 from tokenizer.errors import UsageError
-
-if TYPE_CHECKING:
-    from tokenizer import Tokenizer
 
 LONGEST_ID = 20  # digits
 PUBLISHED = ("gpt2", "cl100k", "o200k")  # the names in the registry, which is imported late
@@ -41,18 +41,13 @@ def tok() -> None:
 
     \b
     needlepoint tok show "How is this cut?"              a text and its tokens
+    needlepoint tok explain disestablish                 why it is cut so
     needlepoint tok count -i notes.txt -t gpt2           how many tokens a file has
     needlepoint tok train texts/ -o mine.json            learn a tokenizer from texts
-    needlepoint tok show "How is this cut?" -t mine.json
     """
 
 
-tok.add_command(train)
-tok.add_command(convert)
-tok.add_command(verify)
-
-
-@tok.command()
+@click.command()
 @text_input
 @tokenizer_option
 @encoding_options
@@ -65,7 +60,7 @@ def encode(sources: list[Source], tokenizer: str | None, encode: Encode, output:
     needlepoint tok encode -i notes.txt -t gpt2 | needlepoint tok decode -t gpt2
     needlepoint tok encode "How is this cut?" --json
     """
-    chosen = _load(tokenizer)
+    chosen = load_chosen(tokenizer)
     encoded = [(source.name, encode(chosen, source.data)) for source in sources]
     columns = [
         Column("source", "Source"),
@@ -82,23 +77,10 @@ def encode(sources: list[Source], tokenizer: str | None, encode: Encode, output:
         for _, ids in encoded:
             click.echo(" ".join(map(str, ids)))
     else:
-        emit(Table("tok encode", columns, list(rows), meta=_meta([chosen])), output)
+        emit(Table("tok encode", columns, list(rows), meta=tokenizers_meta([chosen])), output)
 
 
-def _meta(tokenizers: Sequence["Tokenizer"]) -> dict[str, Any]:
-    return {"tokenizers": [{"name": each.name, "vocab_size": each.vocab_size} for each in tokenizers]}
-
-
-def _load(name: str | None) -> "Tokenizer":
-    """The tokenizer asked for, or the default one; its name goes to stderr."""
-    from tokenizer import load_tokenizer
-
-    tokenizer = load_tokenizer(name)
-    say(f"tokenizer: {tokenizer.name}")
-    return tokenizer
-
-
-@tok.command()
+@click.command()
 @click.argument("ids", nargs=-1)
 @tokenizer_option
 @click.option(
@@ -121,7 +103,7 @@ def decode(ids: tuple[str, ...], tokenizer: str | None, path: Path | None) -> No
     if not ids:
         stop_if_nobody_types()
     numbers = _numbers(" ".join(ids) if ids else sys.stdin.read())
-    data = _load(tokenizer).decode_bytes(numbers)
+    data = load_chosen(tokenizer).decode_bytes(numbers)
     if path is not None:
         write_atomically(path, data)
     elif on_terminal():
@@ -141,7 +123,7 @@ def _numbers(text: str) -> list[int]:
     return [int(word) for word in words if word]
 
 
-@tok.command()
+@click.command()
 @text_input
 @tokenizer_option
 @encoding_options
@@ -154,7 +136,7 @@ def count(sources: list[Source], tokenizer: str | None, encode: Encode, output: 
     needlepoint tok count -i chapter1.txt -i chapter2.txt -t gpt2
     git diff | needlepoint tok count
     """
-    chosen = _load(tokenizer)
+    chosen = load_chosen(tokenizer)
     rows = [_counted(source.name, len(source.data), encode.count(chosen, source.data)) for source in sources]
     columns = [
         Column("source", "Text"),
@@ -170,7 +152,7 @@ def count(sources: list[Source], tokenizer: str | None, encode: Encode, output: 
         total = _counted("total", sum(row["bytes"] for row in rows), sum(row["tokens"] for row in rows))
         print_tables([Table("tok count", columns, [*rows, total])])
 
-    emit(Table("tok count", columns, rows, meta=_meta([chosen])), output, human=print_for_people)
+    emit(Table("tok count", columns, rows, meta=tokenizers_meta([chosen])), output, human=print_for_people)
 
 
 def _counted(name: str, size: int, tokens: int) -> dict[str, Any]:
@@ -182,7 +164,7 @@ def _counted(name: str, size: int, tokens: int) -> dict[str, Any]:
     }
 
 
-@tok.command()
+@click.command()
 @text_input
 @tokenizers_option
 @click.option("--ids", is_flag=True, help="Show each token's id under it.")
@@ -210,10 +192,10 @@ def show(sources: list[Source], tokenizers: tuple[str, ...], ids: bool, encode: 
     if output.format is None:
         print_pictures(pictures, ids=ids)
     else:
-        emit(token_table(pictures, _meta(chosen)), output)
+        emit(token_table(pictures, tokenizers_meta(chosen)), output)
 
 
-@tok.command()
+@click.command()
 @click.argument("name", type=click.Choice(PUBLISHED))
 @from_option
 def fetch(name: str, from_file: Path | None) -> None:
@@ -243,3 +225,8 @@ def fetch(name: str, from_file: Path | None) -> None:
         )
     say(f"{name} {'is ready' if fresh else 'was there already'}; use it with -t {name}")
     click.echo(visible(str(target)))
+
+
+# In the order of the help: make, see, measure, use.
+for _command in (train, convert, fetch, show, explain, tree, alt, count, encode, decode, verify):
+    tok.add_command(_command)

@@ -151,6 +151,14 @@ class Tokenizer:
         """The id of an ordinary token, if these bytes are one; special tokens are in `special_tokens`."""
         return self.vocabulary.get(token)
 
+    def merge_rank(self, left: bytes, right: bytes) -> int | None:
+        """When two neighbouring parts are joined: the lowest rank first; None for parts that never are.
+
+        Example: with cl100k, merge_rank(b"h", b"e") == 383, the id of "he"
+        """
+        rank = self._plain.rank_of(left, right)
+        return None if rank == reference.NEVER else rank
+
     def token_bytes(self, token_id: int) -> bytes:
         """The bytes of one token; a special token's are its text.
 

@@ -16,6 +16,9 @@ class PlainEncoder:
         merges: the pairs that may be joined, best first; None if any two parts may whose sum is in the vocabulary.
         whole_pieces: a piece that is in the vocabulary is that token, whatever the merges say.
         split: how text is cut into pieces.
+
+    Attributes:
+        rank_of: the rank of the merge of two parts, as `reference.encode_piece` takes it.
     """
 
     def __init__(
@@ -29,7 +32,7 @@ class PlainEncoder:
         self._vocabulary = vocabulary
         self._whole_pieces = whole_pieces
         self._split = split
-        self._rank_of = _rank_by_sum(vocabulary) if merges is None else _rank_by_pair(merges)
+        self.rank_of = _rank_by_sum(vocabulary) if merges is None else _rank_by_pair(merges)
         self._remembered: dict[str, list[int]] = {}
 
     def encode(self, data: bytes) -> list[int]:
@@ -50,7 +53,7 @@ class PlainEncoder:
     def _encode_piece(self, piece: bytes) -> list[int]:
         if self._whole_pieces and (whole := self._vocabulary.get(piece)) is not None:
             return [whole]
-        return [self._vocabulary[part] for part in reference.encode_piece(piece, self._rank_of)]
+        return [self._vocabulary[part] for part in reference.encode_piece(piece, self.rank_of)]
 
 
 def _rank_by_sum(vocabulary: Mapping[bytes, int]) -> Callable[[bytes, bytes], int]:

@@ -8,7 +8,7 @@ differently (`\s++$` takes it whole), so the two are different patterns here.
 import re
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 
@@ -127,6 +127,29 @@ class Split:
         steps = (_compile(pattern, self.dialect, _extent(text)) for pattern in (*self.before, self.pattern))
         return any(step.search(text) for step in steps)
 
+    @property
+    def alternatives(self) -> tuple[str, ...]:
+        r"""The alternatives of the (last) pattern, of which the first that matches at a place cuts there.
+
+        Example: Split("regex", r"\d+|[a-z|]+").alternatives == (r"\d+", "[a-z|]+")
+        """
+        return _alternatives(self.pattern)
+
+    def matched_pieces(self, text: str) -> list[tuple[str, int | None]]:
+        """The pieces, each with the number of the alternative that matched it; None for what lies between matches."""
+        texts = replace(self, pattern=self.before[-1], before=self.before[:-1]).pieces(text) if self.before else [text]
+        found = []
+        for part in texts:
+            expression = _compile(self.pattern, self.dialect, _extent(part))
+            each = [_compile(one, self.dialect, _extent(part)) for one in self.alternatives]
+            start = 0
+            for piece in _cut(expression, part):
+                end = start + len(piece)
+                ends = [match.end() if (match := one.match(part, start)) else None for one in each]
+                found.append((piece, ends.index(end) if end in ends else None))
+                start = end
+        return found
+
     def split_spans(self, data: bytes) -> list[tuple[int, int]]:
         """The pieces of any bytes as (start, end) in bytes."""
         spans = []
@@ -166,6 +189,27 @@ def _extent(text: str) -> int:
         return 0x7F
     highest = ord(max(text))
     return next(limit for limit in (0x7FF, 0xFFFF, 0x10FFFF) if highest <= limit)
+
+
+@cache
+def _alternatives(pattern: str) -> tuple[str, ...]:
+    """A pattern cut at the bars that stand in no group and in no set."""
+    cuts, depth, in_set, position = [-1], 0, False, 0
+    while position < len(pattern):
+        sign = pattern[position]
+        if sign == "\\":
+            position += 1
+        elif in_set:
+            in_set = sign != "]"
+        elif sign == "[":
+            in_set = True
+            position += pattern.startswith("^", position + 1)
+        elif sign in "()":
+            depth += 1 if sign == "(" else -1
+        elif sign == "|" and depth == 0:
+            cuts.append(position)
+        position += 1
+    return tuple(pattern[start + 1 : end] for start, end in pairwise([*cuts, len(pattern)]))
 
 
 @cache

@@ -208,6 +208,21 @@ def recorded_samples(path: Path) -> list[Sample]:
         raise _damaged(record_path(path)) from err
 
 
+def recorded_pair_counts(path: Path) -> list[int]:
+    """For each merge of a tokenizer's file, how often its pair occurred when it was joined; none without a record.
+
+    Raises:
+        UserError: the record is damaged.
+    """
+    record = record_path(path)
+    if _head(record) is None:
+        return []
+    try:
+        return [int(count) for count in json.loads(record.read_bytes())["pair_counts"]]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as err:
+        raise _damaged(record) from err
+
+
 def _head(record: Path) -> dict[str, Any] | None:
     """The small keys at a record's beginning; None if there is no record of ours."""
     try:

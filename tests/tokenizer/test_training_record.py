@@ -14,7 +14,7 @@ from tokenizer import UserError, load_tokenizer
 from tokenizer.corpus import Corpus, document_chunks
 from tokenizer.splits import make_split
 from tokenizer.training import learn, smaller
-from tokenizer.training_record import SCHEMA, record_path, save_trained
+from tokenizer.training_record import SCHEMA, record_path, recorded_pair_counts, save_trained
 
 DOCUMENTS = ["low lower lowest newer\nwider 東京の朝 " * 6, "the low wind's Grüße", "<|end|>"] * 3
 OPTIONS = {"vocab_size": 320, "split": "cl100k", "special_tokens": ("<|end|>",), "min_frequency": 2}
@@ -165,6 +165,15 @@ def test_a_damaged_record_is_told_and_the_file_of_another_tool_left_alone(mine, 
             load_tokenizer(str(mine))
     else:
         assert load_tokenizer(str(mine)).vocab_size > 270
+
+
+def test_the_pair_counts_can_be_read_again_and_are_none_without_a_record(mine):
+    assert recorded_pair_counts(mine) == json.loads(record_path(mine).read_bytes())["pair_counts"]
+    record_path(mine).write_text(f'{{"schema": "{SCHEMA}", "pair_counts": "many"}}', encoding="ascii")
+    with pytest.raises(UserError, match="is damaged"):
+        recorded_pair_counts(mine)
+    record_path(mine).unlink()
+    assert recorded_pair_counts(mine) == []
 
 
 def test_loading_reads_the_samples_and_not_the_merges(mine):

@@ -1,0 +1,147 @@
+"""`needlepoint tok alt`: the other ways in which a vocabulary could cut a text."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.chosen_tokenizer import load_chosen, shown_cut, tokenizers_meta
+from cli.options import tokenizer_option
+from cli.output import Column, OutputOptions, Table, emit, output_options
+from cli.progress import say
+from cli.text_input import Source, text_input
+from tokenizer.errors import UsageError
+
+if TYPE_CHECKING:
+    from tokenizer import Tokenizer
+
+MOST_CUT = 5_000  # bytes whose other segmentations are looked for
+
+
+@click.command()
+@text_input
+@click.option(
+    "-k",
+    "--count",
+    type=click.IntRange(1, 100),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="How many of the ways with fewest tokens to show.",
+)
+@click.option(
+    "--samples",
+    type=click.IntRange(0, 100),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="How many dropout samples.",
+)
+@click.option(
+    "--dropout",
+    type=click.FloatRange(0, 1),
+    default=0.1,
+    show_default=True,
+    metavar="RATE",
+    help="How often a merge is passed over in a sample.",
+)
+@click.option("--seed", type=int, default=1, show_default=True, metavar="N", help="Other samples, e.g. --seed 2.")
+@tokenizer_option
+@output_options
+def alt(
+    sources: list[Source],
+    count: int,
+    samples: int,
+    dropout: float,
+    seed: int,
+    tokenizer: str | None,
+    output: OutputOptions,
+) -> None:
+    """Show in what other ways a text could be cut.
+
+    The same vocabulary mostly allows very many. BPE cuts by the order in which merges were learned. That is neither
+    the longest match from left to right nor the fewest tokens, though it is often the same. Dropout samples pass
+    over some merges by chance (Provilkov et al. 2020), as some models are trained on.
+
+    \b
+    needlepoint tok alt " action" -t cl100k
+    needlepoint tok alt "Supercalifragilistic" --count 5 --samples 0
+    needlepoint tok alt " disestablish" --dropout 0.3 --seed 7
+    """
+    chosen = load_chosen(tokenizer)
+    data = b"".join(source.data for source in sources)
+    if len(data) > MOST_CUT:
+        raise UsageError(
+            f"the text has {len(data):,} bytes; other ways are looked for in {MOST_CUT:,} at the most",
+            hint="give a word or a few sentences",
+        )
+    rows, ways = _ways(chosen, data, count, samples, dropout, seed)
+    real = rows[0]["cut"]
+    columns = [
+        Column("way", "Way"),
+        Column("tokens", "Tokens", "right"),
+        Column("cut", "Cut"),
+        Column("same", "Same"),
+    ]
+    notes = [_number_words(ways, data)]
+    longest = next((row for row in rows if row["way"] == "longest match"), None)
+    fewest = rows[1]
+    if longest and longest["cut"] != real:
+        notes.append("BPE is not longest-match: here the two differ.")
+    if fewest["tokens"] < rows[0]["tokens"]:
+        notes.append(f"BPE is not fewest tokens: {fewest['tokens']} would do, and it takes {rows[0]['tokens']}.")
+    meta = tokenizers_meta([chosen]) | {"segmentations": str(ways)}
+    if output.format is None:
+        emit(Table("tok alt", columns, rows, meta=meta, notes=notes), output)
+    else:
+        keys = ("way", "tokens", "ids", "same")
+        emit(Table("tok alt", [Column(key, key) for key in keys], rows, meta=meta), output)
+        say(notes[0])
+
+
+def _ways(
+    tokenizer: "Tokenizer", data: bytes, count: int, samples: int, dropout: float, seed: int
+) -> tuple[list[dict[str, Any]], int]:
+    """A row for each way, the real one first, and how many there are in all."""
+    from tokenizer import segmentations
+
+    vocabulary = tokenizer.vocabulary
+    longest = max(map(len, vocabulary), default=1)
+    pieces = tokenizer.pre_tokens(data)
+    real = [tokenizer.token_bytes(one) for one in tokenizer.encode(data, disallowed_special=())]
+    best = segmentations.joined(
+        [segmentations.fewest_tokens(piece, vocabulary, longest, count) for piece in pieces], count
+    )
+    found: list[tuple[str, Sequence[bytes]]] = [("this tokenizer", real)]
+    found += [
+        ("fewest tokens" if number == 1 else f"fewest tokens, {number}", way) for number, way in enumerate(best, 1)
+    ]
+    matches = [segmentations.longest_match(piece, vocabulary, longest) for piece in pieces]
+    if all(match is not None for match in matches):
+        found.append(("longest match", [token for match in matches for token in match or ()]))
+    for number in range(1, samples + 1):
+        sampled = [
+            segmentations.dropout_sample(tokenizer, piece, dropout, f"{seed}/{number}/{place}")
+            for place, piece in enumerate(pieces)
+        ]
+        found.append((f"dropout {number}", [token for piece in sampled for token in piece]))
+    rows = [
+        {
+            "way": way,
+            "tokens": len(tokens),
+            "cut": shown_cut(tokens),
+            "ids": [tokenizer.id_of(token) for token in tokens],
+            "same": list(tokens) == real,
+        }
+        for way, tokens in found
+    ]
+    return rows, math.prod(segmentations.count_segmentations(piece, vocabulary, longest) for piece in pieces)
+
+
+def _number_words(ways: int, data: bytes) -> str:
+    """How many ways there are."""
+    if ways == 1:
+        return f"The vocabulary allows no other way to cut these {len(data)} bytes."
+    number = f"{ways:,}" if ways < 10**12 else f"about 10^{math.log10(ways):.0f}"
+    return f"The vocabulary allows {number} ways to cut these {len(data)} bytes inside their pre-tokens."

@@ -1,0 +1,45 @@
+"""The tokenizer that a command was asked to use, and how its tokens are written in tables."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from cli.progress import say
+
+if TYPE_CHECKING:
+    from tokenizer import Tokenizer
+
+
+def load_chosen(name: str | None) -> "Tokenizer":
+    """The tokenizer asked for, or the default one; its name goes to stderr.
+
+    Raises:
+        UserError: there is no such tokenizer, it is not on this machine, or its file is wrong.
+    """
+    from tokenizer import load_tokenizer
+
+    tokenizer = load_tokenizer(name)
+    say(f"tokenizer: {tokenizer.name}")
+    return tokenizer
+
+
+def tokenizers_meta(tokenizers: Sequence["Tokenizer"]) -> dict[str, Any]:
+    """What the machine forms say of the tokenizers used."""
+    return {"tokenizers": [{"name": each.name, "vocab_size": each.vocab_size} for each in tokenizers]}
+
+
+def shown(token: bytes) -> str:
+    r"""A token's bytes for people: white space and what is no whole character as signs.
+
+    Example: shown(b" a\n") == "·a⏎"; shown(b"\xf0\x9f") == "⟨F0 9F⟩"
+    """
+    from cli.token_view import pieces
+
+    return "".join(run.shown for run in pieces([(0, token)])[0].runs) if token else ""
+
+
+def shown_cut(tokens: Sequence[bytes]) -> str:
+    """A row of tokens with bars between them.
+
+    Example: shown_cut([b" dis", b"establish"]) == "·dis|establish"
+    """
+    return "|".join(map(shown, tokens))

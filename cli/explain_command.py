@@ -1,0 +1,260 @@
+"""`needlepoint tok explain`: why a text is cut as it is."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.chosen_tokenizer import load_chosen, shown, shown_cut, tokenizers_meta
+from cli.options import tokenizer_option
+from cli.output import Column, OutputOptions, Table, emit, on_terminal, output_options, print_tables
+from cli.progress import say
+from cli.text_input import Source, text_input
+from cli.token_view import token_texts
+from cli.visible import visible
+from tokenizer.errors import UsageError
+
+if TYPE_CHECKING:
+    from tokenizer import Tokenizer
+    from tokenizer.explaining import Candidate, Explanation, Missed
+
+MOST_EXPLAINED = 50  # pre-tokens
+WIDE = 90  # columns; on a narrower terminal there is no room for what lost
+MOST_LOST = 3  # candidates that lost, in a row for people
+# What the alternatives of the named splits match, in words.
+ALTERNATIVES = {
+    "gpt2": (
+        "an English ending such as 's or 'll",
+        "letters, with a space before them or not",
+        "digits, with a space before them or not",
+        "signs, with a space before them or not",
+        "white space at the end of the text",
+        "white space but for its last character, which goes with what follows",
+        "a single white-space character",
+    ),
+    "cl100k": (
+        "an English ending such as 's or 'll",
+        "letters, with one character before them that is no letter, digit or line end, or none",
+        "one to three digits",
+        "signs, with a space before them or not, and the line ends after them",
+        "white space at the end of the text",
+        "white space up to a line end",
+        "white space but for its last character, which goes with what follows",
+        "a single white-space character",
+    ),
+    "o200k": (
+        "letters, the last of them no capitals, with one other character before them or none, and an English ending",
+        "capitals first, with one other character before them or none, and an English ending",
+        "one to three digits",
+        "signs, with a space before them or not, and the line ends and slashes after them",
+        "white space up to a line end",
+        "white space but for its last character, which goes with what follows",
+        "white space",
+    ),
+}
+
+
+@click.command()
+@text_input
+@tokenizer_option
+@output_options
+def explain(sources: list[Source], tokenizer: str | None, output: OutputOptions) -> None:
+    """Tell why a text is cut as it is, merge by merge.
+
+    A text is first split into pre-tokens, each by one alternative of a pattern. Inside a pre-token the tokenizer starts
+    from single bytes. Of all neighbours that it knows how to merge it always merges those of the lowest rank, that is,
+    the pair that was learned first; so a longer token is missed when one of its bytes has gone into another merge.
+
+    \b
+    needlepoint tok explain disestablish
+    needlepoint tok explain " action" -t gpt2
+    needlepoint tok explain "It's 3 o'clock" --json
+    """
+    from tokenizer.explaining import explain as explained
+
+    chosen = load_chosen(tokenizer)
+    data = b"".join(source.data for source in sources)
+    if len(chosen.pre_tokens(data[:100_000])) > MOST_EXPLAINED:
+        raise UsageError(
+            f"the text has more than {MOST_EXPLAINED} pre-tokens, which nobody would read",
+            hint="explain a few words of it; `tok show` shows all of a text",
+        )
+    found = list(explained(chosen, data))
+    if output.format is None:
+        for number, each in enumerate(found):
+            if number:
+                click.echo()
+            _tell(chosen, each)
+    else:
+        emit(_explain_tables(chosen, found), output)
+
+
+def _tell(tokenizer: "Tokenizer", found: "Explanation") -> None:
+    """One pre-token for people."""
+    for line in _head(tokenizer, found):
+        click.echo(visible(line))
+    if found.steps:
+        click.echo()
+        rows = _step_rows(tokenizer, [found])
+        columns = [
+            Column("step", "Step", "right"),
+            Column("merge", "Merge"),
+            Column("rank", "Rank", "right", str),
+            Column("now", "So far"),
+        ]
+        if not on_terminal() or shutil.get_terminal_size().columns >= WIDE:
+            columns.append(Column("lost_words", "Lost against it (rank)", absent=""))
+        print_tables([Table("tok explain", columns, rows)])
+    for each in found.missed:
+        say_or_print(f"\n{_missed_words(tokenizer, found, each)}")
+
+
+def say_or_print(text: str) -> None:
+    """A sentence for people: to stdout on a terminal, else to stderr, out of the way of the rows."""
+    if on_terminal():
+        click.echo(visible(text))
+    else:
+        say(text.strip("\n"))
+
+
+def _head(tokenizer: "Tokenizer", found: "Explanation") -> Iterator[str]:
+    count = len(found.tokens)
+    ids = ", ".join(str(tokenizer.id_of(token)) for token in found.tokens[:20])
+    yield f"{shown(found.piece)}: {count} token{'' if count == 1 else 's'}, {shown_cut(found.tokens)}  (id {ids})"
+    yield f"one pre-token: {_alternative_words(tokenizer, found.alternative)}"
+    if found.steps is None:
+        yield f"its {len(found.piece):,} bytes are too many for a list of merges"
+    elif found.whole and not found.steps:
+        yield "it is a single byte, and so a token"
+    elif found.whole:
+        yield "it is in the vocabulary as a whole, so it is one token; merging would give " + (
+            "the same:" if _merged(found) == (found.piece,) else f"{shown_cut(_merged(found))}:"
+        )
+    elif not found.steps:
+        yield "no two of its bytes are ever merged"
+
+
+def _merged(found: "Explanation") -> tuple[bytes, ...]:
+    """What the steps alone make of the piece."""
+    return _states(found)[-1]
+
+
+def _states(found: "Explanation") -> list[tuple[bytes, ...]]:
+    """The parts of the piece before the first step and after each."""
+    parts = [found.piece[start : start + 1] for start in range(len(found.piece))]
+    states = [tuple(parts)]
+    for step in found.steps or ():
+        start = at = 0
+        while start < step.done.start:
+            start += len(parts[at])
+            at += 1
+        parts[at : at + 2] = [step.done.token]
+        states.append(tuple(parts))
+    return states
+
+
+def _alternative_words(tokenizer: "Tokenizer", number: int | None) -> str:
+    split = tokenizer.split
+    if number is None:
+        return "the split pattern does not match it, so it is what lies between two matches"
+    words = ALTERNATIVES.get(split.name)
+    if words is not None and len(words) == len(split.alternatives):
+        return f"{words[number]} (alternative {number + 1} of {len(words)} of {split.name})"
+    return f"alternative {number + 1} of {len(split.alternatives)} of its split pattern, {split.alternatives[number]}"
+
+
+def _missed_words(tokenizer: "Tokenizer", found: "Explanation", missed: "Missed") -> str:
+    name = f"Why not {shown(missed.token)} (id {tokenizer.id_of(missed.token)})?"
+    if missed.why == "never" or missed.step is None:
+        return f"{name} Merging never makes it from its bytes, wherever they stand."
+    assert found.steps
+    done = found.steps[missed.step].done
+    step = f"Step {missed.step + 1} merged {shown(done.left)} and {shown(done.right)}"
+    if missed.why == "crossed":
+        end = missed.start + len(missed.token)
+        inside = found.piece[max(done.start, missed.start) : min(done.end, end)]
+        return (
+            f"{name} {step}, and with that its {shown(inside)} went into {shown(done.token)}, which reaches beyond it."
+        )
+    return f"{name} {step} inside it, and it is made of other parts."
+
+
+def _step_rows(tokenizer: "Tokenizer", found: Sequence["Explanation"]) -> list[dict[str, Any]]:
+    rows = []
+    for number, each in enumerate(found, 1):
+        for step, (done, state) in enumerate(zip(each.steps or (), _states(each)[1:], strict=True), 1):
+            rows.append(
+                {
+                    "pre_token": number,
+                    "step": step,
+                    "merge": f"{shown(done.done.left)} + {shown(done.done.right)}",
+                    "left_hex": done.done.left.hex(),
+                    "right_hex": done.done.right.hex(),
+                    "rank": done.done.rank,
+                    "id": tokenizer.id_of(done.done.token),
+                    "start_byte": done.done.start,
+                    "now": shown_cut(state),
+                    "lost": [_lost_row(one) for one in done.lost],
+                    "lost_words": _lost_words(done.lost),
+                }
+            )
+    return rows
+
+
+def _lost_row(lost: "Candidate") -> dict[str, Any]:
+    return {"left_hex": lost.left.hex(), "right_hex": lost.right.hex(), "rank": lost.rank, "start_byte": lost.start}
+
+
+def _lost_words(lost: Sequence["Candidate"]) -> str | None:
+    words = [f"{shown(one.token)} {one.rank}" for one in lost[:MOST_LOST]]
+    if len(lost) > MOST_LOST:
+        words.append(f"{len(lost) - MOST_LOST} more")
+    return ", ".join(words) or None
+
+
+def _explain_tables(tokenizer: "Tokenizer", found: Sequence["Explanation"]) -> list[Table]:
+    pieces = [
+        {
+            "pre_token": number,
+            **token_texts(each.piece),
+            "alternative": None if each.alternative is None else each.alternative + 1,
+            "whole": each.whole,
+            "tokens": len(each.tokens),
+            "ids": [tokenizer.id_of(token) for token in each.tokens],
+        }
+        for number, each in enumerate(found, 1)
+    ]
+    missed = [
+        {
+            "pre_token": number,
+            **token_texts(one.token),
+            "id": tokenizer.id_of(one.token),
+            "start_byte": one.start,
+            "why": one.why,
+            "step": None if one.step is None else one.step + 1,
+        }
+        for number, each in enumerate(found, 1)
+        for one in each.missed
+    ]
+    steps = ("pre_token", "step", "left_hex", "right_hex", "rank", "id", "start_byte", "lost")
+    meta = tokenizers_meta([tokenizer])
+    return [
+        _machine_table(
+            "tok explain",
+            "pre_token",
+            ("pre_token", "text", "bytes_hex", "alternative", "whole", "tokens", "ids"),
+            pieces,
+            meta,
+        ),
+        _machine_table("tok explain", "step", steps, _step_rows(tokenizer, found), meta),
+        _machine_table(
+            "tok explain", "missed", ("pre_token", "text", "bytes_hex", "id", "start_byte", "why", "step"), missed, meta
+        ),
+    ]
+
+
+def _machine_table(
+    command: str, name: str, keys: Sequence[str], rows: Sequence[dict[str, Any]], meta: dict[str, Any]
+) -> Table:
+    return Table(command, [Column(key, key) for key in keys], rows, meta=meta, name=name)

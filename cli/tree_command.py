@@ -1,0 +1,146 @@
+"""`needlepoint tok tree`: of which tokens a token is made, and which are made with it."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.chosen_tokenizer import load_chosen, shown, tokenizers_meta
+from cli.options import tokenizer_option
+from cli.output import Column, OutputOptions, Table, emit, output_options
+from cli.progress import say
+from cli.token_view import token_texts
+from cli.visible import visible
+from tokenizer.errors import UsageError
+
+if TYPE_CHECKING:
+    from tokenizer import Tokenizer
+    from tokenizer.recipes import Recipes
+
+
+@click.command()
+@click.argument("token")
+@click.option("--id", "as_id", is_flag=True, help="TOKEN is a token's id, e.g. --id 1957.")
+@click.option("--used-in", is_flag=True, help="The other way round: the tokens that are made with this one.")
+@click.option(
+    "-n",
+    "--count",
+    type=click.IntRange(min=1),
+    default=40,
+    show_default=True,
+    metavar="N",
+    help="With --used-in, how many of them to show.",
+)
+@tokenizer_option
+@output_options
+def tree(token: str, as_id: bool, used_in: bool, count: int, tokenizer: str | None, output: OutputOptions) -> None:
+    """Show of which tokens a token is made.
+
+    Down to its bytes, with ids and ranks: each token but the bytes is made by one merge of two others. Where `tok
+    train` recorded how often the two stood side by side when they were merged, that is shown, too.
+
+    \b
+    needlepoint tok tree " action"
+    needlepoint tok tree --id 1957 -t cl100k
+    needlepoint tok tree ing --used-in --count 10
+    """
+    from tokenizer.recipes import Recipes
+
+    chosen = load_chosen(tokenizer)
+    data = _token_bytes(chosen, token, as_id=as_id)
+    recipes = Recipes(chosen)
+    counts = _pair_counts(chosen)
+    if used_in:
+        users = recipes.users(data)
+        rows = [_recipe_row(chosen, recipes, each, counts) for each in users[:count]]
+        note = f"{len(users):,} tokens are made with {shown(data)} as a part"
+        notes = [f"{note}; the first {count} are shown, more with --count." if len(users) > count else f"{note}."]
+        emit(_recipe_table(rows, tokenizers_meta([chosen]), notes), output)
+        return
+    rows = [
+        {**_recipe_row(chosen, recipes, part, counts), "depth": depth, "branch": branch}
+        for part, depth, branch in _branches(recipes, data)
+    ]
+    if output.format is not None:
+        emit(_recipe_table(rows, tokenizers_meta([chosen]), [], more=("depth",)), output)
+        return
+    for row in rows:
+        figures = [f"id {row['id']}"]
+        if row["rank"] is not None:
+            figures.append(f"rank {row['rank']}")
+        if row["pair_count"] is not None:
+            figures.append(f"merged {row['pair_count']:,} times")
+        click.echo(visible(f"{row['branch']}{row['shown']}  {', '.join(figures)}"))
+    if recipes.of(data) is None and len(data) > 1:
+        say("no merge of two other tokens makes it")
+
+
+def _token_bytes(tokenizer: "Tokenizer", token: str, *, as_id: bool) -> bytes:
+    """The bytes of the token that was named by its text or its id."""
+    if not as_id:
+        data = token.encode("utf-8", "surrogateescape")
+        if tokenizer.id_of(data) is None:
+            raise UsageError(
+                f"{visible(token)!r} is not a token of {tokenizer.name}",
+                hint="see how it is cut with `tok explain`; a space in front of a word belongs to its token",
+            )
+        return data
+    if not (token.isascii() and token.isdigit() and len(token) < 20):
+        raise UsageError(f"{visible(token)!r} is not an id", hint="ids are whole numbers, e.g. --id 1957")
+    data = tokenizer.token_bytes(int(token))
+    if tokenizer.id_of(data) != int(token):
+        raise UsageError(f"{visible(token)} is the id of a special token", hint="special tokens are made of no others")
+    return data
+
+
+def _pair_counts(tokenizer: "Tokenizer") -> dict[tuple[bytes, bytes], int]:
+    """How often each pair stood side by side when it was merged, where training recorded that."""
+    from tokenizer.training_record import recorded_pair_counts
+
+    counts = recorded_pair_counts(Path(tokenizer.name)) if tokenizer.merges is not None else []
+    return dict(zip(tokenizer.merges or (), counts, strict=False))
+
+
+def _branches(
+    recipes: "Recipes", token: bytes, before: str = "", end: str = "", depth: int = 0
+) -> Iterator[tuple[bytes, int, str]]:
+    """Every token of a tree with its depth and the lines that lead to it."""
+    yield token, depth, before + end
+    parts = recipes.of(token) or ()
+    inner = before + {"": "", "├─ ": "│  ", "└─ ": "   "}[end]
+    for part, line in zip(parts, ("├─ ", "└─ "), strict=False):
+        yield from _branches(recipes, part, inner, line, depth + 1)
+
+
+def _recipe_row(
+    tokenizer: "Tokenizer", recipes: "Recipes", token: bytes, counts: dict[tuple[bytes, bytes], int]
+) -> dict[str, Any]:
+    recipe = recipes.of(token)
+    left, right = recipe or (None, None)
+    return {
+        "id": tokenizer.id_of(token),
+        "shown": shown(token),
+        **token_texts(token),
+        "left_id": None if left is None else tokenizer.id_of(left),
+        "right_id": None if right is None else tokenizer.id_of(right),
+        "recipe": f"{shown(left)} + {shown(right)}" if left and right else None,
+        "rank": recipes.rank(token),
+        "pair_count": counts.get(recipe) if recipe else None,
+    }
+
+
+def _recipe_table(
+    rows: Sequence[dict[str, Any]], meta: dict[str, Any], notes: Sequence[str], more: Sequence[str] = ()
+) -> Table:
+    columns = [
+        Column("id", "Id", "right", str),
+        Column("text", "Token", show=lambda text: shown(text.encode("utf-8", "surrogatepass"))),
+        Column("bytes_hex", "Bytes"),
+        Column("left_id", "Left", "right", str),
+        Column("right_id", "Right", "right", str),
+        Column("rank", "Rank", "right", str),
+        Column("pair_count", "Merged", "right"),
+        *(Column(key, key) for key in more),
+    ]
+    return Table("tok tree", columns, rows, meta=meta, notes=notes)

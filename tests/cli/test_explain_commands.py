@@ -1,0 +1,222 @@
+"""`tok explain`, `tok tree` and `tok alt`, as a person types them."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiktoken
+from click.testing import CliRunner, Result
+
+from cli.alt_command import MOST_CUT
+from cli.explain_command import ALTERNATIVES, MOST_EXPLAINED
+from cli.main import needlepoint
+from tokenizer.splits import make_split
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(*arguments: str, stdin: str | bytes = "") -> Result:
+    return CliRunner().invoke(needlepoint, ["tok", *arguments], input=stdin, prog_name="needlepoint")
+
+
+def done(*arguments: str, stdin: str | bytes = "") -> str:
+    result = run(*arguments, stdin=stdin)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def failure(result: Result, code: int) -> tuple[str, str]:
+    assert (result.exit_code, result.stdout) == (code, ""), result.output
+    lines = result.stderr.splitlines()
+    assert lines[-2].startswith("error: "), lines
+    assert lines[-1].startswith("hint: "), lines
+    return lines[-2], lines[-1]
+
+
+def rows(text: str, table: str | None = None) -> list[dict]:
+    found = json.loads(text)["rows"]
+    return [row for row in found if table is None or row["table"] == table]
+
+
+def on_terminal(*arguments: str, columns: int) -> str:
+    """What a person sees on a terminal so wide."""
+    ours, theirs = pty.openpty()
+    settings = os.environ | {"COLUMNS": str(columns), "NO_COLOR": "1", "TERM": "dumb"}
+    command = [sys.executable, "-m", "cli", "tok", *arguments]
+    with subprocess.Popen(command, cwd=ROOT, env=settings, stdout=theirs, stderr=subprocess.DEVNULL) as process:
+        os.close(theirs)
+        seen = b""
+        while True:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:
+                break
+            if not part:
+                break
+            seen += part
+        os.close(ours)
+        assert process.wait() == 0
+    return seen.decode()
+
+
+def test_explain_replays_the_merges_and_answers_why_not_the_longer_token() -> None:
+    result = run("explain", " disestablish", "-t", "cl100k")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0] == "·disestablish: 2 tokens, ·dis|establish  (id 834, 34500)"
+    assert "(alternative 2 of 8 of cl100k)" in lines[1]
+    steps = [line.split("\t") for line in lines[4:]]
+    assert [step[3] for step in steps[-2:]] == ["·dis|est|ablish", "·dis|establish"]
+    assert steps[0] == ["1", "s + t", "267", "·|d|i|s|e|st|a|b|l|i|s|h", "is 285, is 285, es 288, 8 more"]
+    assert (
+        "Why not ·dise (id 6759)? Step 6 merged e and st, and with that its e went into est, which reaches beyond it."
+        in result.stderr
+    )
+
+
+def test_explain_in_machine_form_holds_what_tiktoken_gives(both: tiktoken.Encoding) -> None:
+    text = "It's 1234 Grüße!\n"
+    found = done("explain", text, "-t", "cl100k", "--json")
+    pieces = rows(found, "pre_token")
+    assert [row["text"] for row in pieces] == ["It", "'s", " ", "123", "4", " Grüße", "!\n"]
+    assert [one for row in pieces for one in row["ids"]] == both.encode_ordinary(text)
+    assert [row["alternative"] for row in pieces] == [2, 1, 8, 3, 3, 2, 4]
+    steps = rows(found, "step")
+    assert steps[0] | {"lost": []} == {
+        "table": "step",
+        "pre_token": 1,
+        "step": 1,
+        "left_hex": "49",
+        "right_hex": "74",
+        "rank": both.encode_single_token("It"),
+        "id": both.encode_single_token("It"),
+        "start_byte": 0,
+        "lost": [],
+    }
+
+
+@pytest.fixture(scope="module")
+def both() -> tiktoken.Encoding:
+    from tokenizer import load_tokenizer
+
+    ours = load_tokenizer("cl100k")
+    return tiktoken.Encoding(
+        "cl100k", pat_str=ours.split.pattern, mergeable_ranks=dict(ours.vocabulary), special_tokens={}
+    )
+
+
+def test_every_alternative_of_the_named_splits_has_its_words() -> None:
+    for name, words in ALTERNATIVES.items():
+        assert len(words) == len(make_split(name).alternatives), name
+
+
+def test_a_narrow_terminal_leaves_out_what_lost_and_keeps_its_lines_whole() -> None:
+    wide = on_terminal("explain", " harvesting", "-t", "small", columns=100)
+    narrow = on_terminal("explain", " harvesting", "-t", "small", columns=60)
+    assert "Lost against it (rank)" in wide
+    assert "Lost" not in narrow
+    table = narrow[narrow.index("Step") :]
+    assert all(len(line) <= 60 for line in table.splitlines() if not line.startswith("Why not"))
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xfe", b"\x1b[31m", "שלום مرحبا e\u0301 👩\u200d🚀".encode()])
+def test_explain_takes_any_bytes_and_sends_nothing_to_the_terminal(data: bytes) -> None:
+    result = run("explain", "-t", "small", "-i", "-", stdin=data)
+    assert result.exit_code == 0, result.output
+    assert "\x1b" not in result.output
+
+
+def test_explain_refuses_what_nobody_would_read() -> None:
+    error, hint = failure(run("explain", "-t", "small", "-i", "-", stdin="word " * 100_000), 2)
+    assert f"more than {MOST_EXPLAINED} pre-tokens" in error
+    assert "tok show" in hint
+
+
+def test_a_very_long_pre_token_is_told_without_its_steps() -> None:
+    assert "its 1,000,000 bytes are too many for a list of merges" in done(
+        "explain", "-t", "cl100k", "-i", "-", stdin="a" * 1_000_000
+    )
+
+
+def test_tree_shows_the_recipe_down_to_the_bytes() -> None:
+    assert done("tree", " act", "-t", "cl100k").splitlines() == [
+        "·act  id 1180, rank 1180",
+        "├─ ·a  id 264, rank 264",
+        "│  ├─ ·  id 220",
+        "│  └─ a  id 64",
+        "└─ ct  id 302, rank 302",
+        "   ├─ c  id 66",
+        "   └─ t  id 83",
+    ]
+    by_id = rows(done("tree", "1180", "--id", "-t", "cl100k", "--json"))
+    assert [(row["id"], row["depth"], row["left_id"], row["right_id"]) for row in by_id][:2] == [
+        (1180, 0, 264, 302),
+        (264, 1, 220, 64),
+    ]
+
+
+def test_tree_shows_how_often_a_pair_was_merged_where_training_recorded_it(tmp_path: Path) -> None:
+    corpus, mine = tmp_path / "corpus.txt", tmp_path / "mine.json"
+    corpus.write_text("low low low lower lowest\n" * 4, encoding="utf-8")
+    done("train", str(corpus), "--vocab-size", "262", "-o", str(mine))
+    lines = done("tree", "low", "-t", str(mine)).splitlines()
+    assert lines[0].endswith("rank 1, merged 20 times"), lines
+
+
+def test_used_in_lists_the_tokens_made_with_one() -> None:
+    result = run("tree", "ing", "--used-in", "-n", "2", "-t", "cl100k", "--json")
+    assert [row["text"] for row in rows(result.stdout)] == ["tring", "ings"]
+    assert "1,123 tokens are made with ing as a part; the first 2 are shown" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("tree", "qqqq", "-t", "small"), "'qqqq' is not a token of small"),
+        (("tree", "-t", "small", "--id", "x1"), "'x1' is not an id"),
+        (("tree", "-t", "small", "--id", "99999999"), "has no token with the id 99999999"),
+        (("tree", "-t", "gpt2", "--id", "50256"), "is the id of a special token"),
+        (("alt", "a" * (MOST_CUT + 1), "-t", "small"), "the text has 5,001 bytes"),
+    ],
+)
+def test_nonsense_is_refused_with_a_way_out(arguments: tuple[str, ...], said: str) -> None:
+    result = run(*arguments)
+    error, hint = failure(result, result.exit_code)
+    assert result.exit_code in (1, 2)
+    assert said in error
+    assert len(hint) > 10
+
+
+@pytest.mark.parametrize("option", [("--dropout", "1.5"), ("--count", "0"), ("--samples", "-1"), ("--seed", "x")])
+def test_options_of_alt_refuse_what_makes_no_sense(option: tuple[str, str]) -> None:
+    assert run("alt", "word", "-t", "small", *option).exit_code == 2
+
+
+def test_alt_shows_the_chosen_cut_beside_the_others() -> None:
+    result = run("alt", " action", "-t", "cl100k", "--samples", "1")
+    ways = {line.split("\t")[0]: line.split("\t")[1:] for line in result.stdout.splitlines()}
+    assert ways["this tokenizer"] == ["1", "·action", "true"]
+    assert ways["fewest tokens, 2"] == ["2", "·act|ion", "false"]
+    assert ways["fewest tokens, 3"] == ["2", "·ac|tion", "false"]
+    assert ways["longest match"] == ["1", "·action", "true"]
+    assert "allows 48 ways to cut these 7 bytes" in result.stderr
+
+
+def test_alt_says_where_bpe_is_not_longest_match() -> None:
+    result = run("alt", " disestablish", "-t", "cl100k", "--samples", "2", "--dropout", "0.3", "--json")
+    found = {row["way"]: row for row in rows(result.stdout)}
+    assert not found["longest match"]["same"]
+    again = run("alt", " disestablish", "-t", "cl100k", "--samples", "2", "--dropout", "0.3", "--json")
+    assert again.stdout == result.stdout
+    other = run("alt", " disestablish", "-t", "cl100k", "--samples", "2", "--dropout", "0.3", "--seed", "2", "--json")
+    assert other.stdout != result.stdout
+    assert "BPE is not longest-match" in run("alt", " disestablish", "-t", "cl100k").stderr
+
+
+def test_alt_of_nothing_is_one_way() -> None:
+    result = run("alt", "-t", "small", "-i", "-", stdin="")
+    assert "allows no other way" in result.stderr
