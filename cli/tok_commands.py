@@ -12,6 +12,7 @@ from cli.alt_command import alt
 from cli.chosen_tokenizer import load_chosen, tokenizers_meta
 from cli.convert_commands import convert, verify
 from cli.explain_command import explain
+from cli.lint_command import lint
 from cli.options import Encode, OrderedGroup, encoding_options, from_option, tokenizer_option, tokenizers_option
 from cli.output import (
     Column,
@@ -228,5 +229,5 @@ def fetch(name: str, from_file: Path | None) -> None:
 
 
 # In the order of the help: make, see, measure, use.
-for _command in (train, convert, fetch, show, explain, tree, alt, count, encode, decode, verify):
+for _command in (train, convert, fetch, show, explain, tree, alt, count, lint, encode, decode, verify):
     tok.add_command(_command)

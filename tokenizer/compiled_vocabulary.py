@@ -32,6 +32,7 @@ class Vocabulary:
         fields: their addresses, as kernels take them.
         bytes: the bytes of all tokens, special ones included.
         decoding: for each id, where its bytes are; as `kernels/decoding.py` takes it.
+        one_recipe_each: every token of several bytes is made by one merge of two others, and by no other way.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Vocabulary:
         self.fields[tables.NUMBERS] = self._count
         self.fields[tables.IDS] = _int32(row_ids[: self._count])
         self.fields[tables.SIZES] = _int32(self._sizes)
-        linear = self._enter_merges(numbers, merges)
+        linear = self.one_recipe_each = self._enter_merges(numbers, merges)
         # A piece that is a token needs no merging if merging surely gives this token, or if nobody asks for merging.
         sure = self._count if linear else 0
         known = len(ids) if whole_pieces else sure

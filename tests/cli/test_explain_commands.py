@@ -220,3 +220,20 @@ def test_alt_says_where_bpe_is_not_longest_match() -> None:
 def test_alt_of_nothing_is_one_way() -> None:
     result = run("alt", "-t", "small", "-i", "-", stdin="")
     assert "allows no other way" in result.stderr
+
+
+def test_lint_counts_oddities_and_lists_those_of_one_check() -> None:
+    result = run("lint", "-t", "small", "--json")
+    document = json.loads(result.stdout)
+    checks = {row["check"]: row for row in document["rows"]}
+    assert document["meta"]["tokens"] == 4096
+    assert checks["ill-formed"]["tokens"] == 13
+    assert checks["ill-formed"]["ids"] == [
+        row["id"] for row in rows(done("lint", "-t", "small", "--list", "ill-formed", "--json"))
+    ]
+    assert all(row["tokens"] == len(row["ids"]) for row in checks.values())
+    assert "4,096 ordinary tokens were looked at" in result.stderr
+
+
+def test_lint_refuses_a_check_that_is_not_there() -> None:
+    assert run("lint", "-t", "small", "--list", "odd").exit_code == 2

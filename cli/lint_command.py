@@ -1,0 +1,111 @@
+"""`needlepoint tok lint`: what is odd in a vocabulary."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.chosen_tokenizer import load_chosen, shown, tokenizers_meta
+from cli.options import tokenizer_option
+from cli.output import Column, OutputOptions, Table, emit, output_options
+from cli.token_view import token_texts
+
+if TYPE_CHECKING:
+    from tokenizer import Tokenizer
+    from tokenizer.linting import Lint
+
+MOST_EXAMPLES = 2
+# Each check: the field of `Lint` that holds its ids, and what such tokens are.
+CHECKS = {
+    "not-merged": ("not_merged", "merging their own bytes does not give them"),
+    "only-whole": ("only_whole", "of these, come about where a pre-token is just the token"),
+    "never": ("never", "of these, never come about"),
+    "no-recipe": ("no_recipe", "are made of no two other tokens"),
+    "split": ("split_alone", "are cut by the tokenizer's own split pattern when they stand alone"),
+    "split-always": ("split_always", "of these, came about between no neighbours that were tried"),
+    "partial": ("partial", "hold a part of a character (in UTF-8)"),
+    "not-found": ("not_found", "of these, came about in no text that was tried"),
+    "ill-formed": ("ill_formed", "hold bytes that no UTF-8 text has"),
+    "special-twice": ("special_twice", "have the text of a special token"),
+}
+
+
+@click.command()
+@click.option(
+    "--list",
+    "listed",
+    type=click.Choice(list(CHECKS)),
+    metavar="CHECK",
+    help=f"List all tokens that one check found, e.g. --list split. Checks: {', '.join(CHECKS)}.",
+)
+@tokenizer_option
+@output_options
+def lint(listed: str | None, tokenizer: str | None, output: OutputOptions) -> None:
+    """Look for oddities in a vocabulary.
+
+    That is for tokens that no text can have, that its own split cuts, or that hold parts of characters, and for ids
+    that no token has. What is found is a description; most vocabularies have some of it and work well.
+
+    \b
+    needlepoint tok lint -t o200k
+    needlepoint tok lint -t o200k --list split
+    needlepoint tok lint -t mine.json --json
+    """
+    from tokenizer.linting import drifted_letters
+    from tokenizer.linting import lint as look
+
+    chosen = load_chosen(tokenizer)
+    found = look(chosen)
+    meta = tokenizers_meta([chosen])
+    if listed is not None:
+        rows = [{"id": one, **token_texts(chosen.token_bytes(one))} for one in getattr(found, CHECKS[listed][0])]
+        columns = [
+            Column("id", "Id", "right", str),
+            Column("text", "Token", show=lambda text: shown(text.encode("utf-8", "surrogatepass"))),
+            Column("bytes_hex", "Bytes"),
+        ]
+        emit(Table("tok lint", columns, rows, meta=meta, title=f"Tokens that {CHECKS[listed][1]}"), output)
+        return
+    drifted = drifted_letters()
+    columns = [
+        Column("check", "Check"),
+        Column("tokens", "Tokens", "right"),
+        Column("meaning", "That"),
+        Column("examples", "Such as", absent=""),
+    ]
+    if output.format is not None:
+        columns = [Column(key, key) for key in ("check", "tokens", "ids")]
+    meta |= {"tokens": found.tokens, "holes": [list(hole) for hole in found.holes], "drifted_code_points": drifted}
+    emit(Table("tok lint", columns, _rows(chosen, found), meta=meta, notes=_notes(found, drifted)), output)
+
+
+def _rows(tokenizer: "Tokenizer", found: "Lint") -> list[dict[str, Any]]:
+    rows = []
+    for check, (name, meaning) in CHECKS.items():
+        ids: Sequence[int] = getattr(found, name)
+        examples = [shown(tokenizer.token_bytes(one)) for one in ids[:MOST_EXAMPLES]]
+        rows.append(
+            {
+                "check": check,
+                "tokens": len(ids),
+                "meaning": meaning,
+                "examples": "  ".join(examples) or None,
+                "ids": list(ids),
+            }
+        )
+    return rows
+
+
+def _notes(found: "Lint", drifted: dict[str, int]) -> list[str]:
+    missing = sum(last - first + 1 for first, last in found.holes)
+    where = ", ".join(f"{first}" if first == last else f"{first} to {last}" for first, last in found.holes[:5])
+    notes = [f"{found.tokens:,} ordinary tokens were looked at."]
+    if missing:
+        more = f" and {len(found.holes) - 5} more stretches" if len(found.holes) > 5 else ""
+        notes.append(f"No token has {missing:,} of the ids: {where}{more}.")
+    notes.append(
+        f"Letters that the regex package knows and tokenizers do not, or the other way round: {drifted['letters']:,} "
+        f"code points; numbers {drifted['numbers']:,}, white space {drifted['white_space']:,}. Splits here use one "
+        "frozen table; an engine with another Unicode may cut such text otherwise."
+    )
+    return notes

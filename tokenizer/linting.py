@@ -1,0 +1,286 @@
+"""What is odd in a vocabulary: tokens that no text can have, or that are no text, and ids that lead nowhere.
+
+Whether a token can come about is asked four times, each time a little nearer to real text:
+
+    ranks    merging its own bytes gives it
+    whole    it is taken whole where a pre-token is just this token, whatever merging gives
+    text     some text was found in which it comes about: itself, or itself between other characters
+    utf-8    its bytes can stand in UTF-8 at all
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from itertools import accumulate, product
+from typing import TypeVar
+
+from tokenizer import engines
+from tokenizer.encoding import Tokenizer
+from tokenizer.recipes import Recipes
+from tokenizer.splits import NO_SPLIT, Split
+from tokenizer.unicode_classes import LAST_CODE_POINT, category, category_runs, white_space
+
+Found = TypeVar("Found")
+
+# Set beside a token, to find a text in which it comes about.
+NEIGHBOURS = ("", " ", "a", "A", "s", "1", ".", "'", "/", "\n", "\r\n", "\t", "(", "é", "中", "\u0301")
+LONGEST_TAIL = 3  # bytes of a character after its first
+MOST_COMPLETIONS = 64  # characters that are tried for the missing bytes of a token
+
+
+@dataclass(frozen=True)
+class Lint:
+    """What was found; every list holds ids, ascending.
+
+    `partial`: the bytes are a part of UTF-8, but not whole characters. `ill_formed`: they can stand in no UTF-8.
+    `not_merged`: merging their bytes does not give them; `only_whole` of these come about where a pre-token is just the
+    token, `never` do not at all. `no_recipe`: longer than a byte and made of no two other tokens. `split_alone`: the
+    split pattern cuts the token's own text; `split_always` of these came about in none of the texts tried.
+    `not_found`: partial ones that came about in none of the texts tried.
+    `special_twice`: the text of a special token is an ordinary token, too. `holes`: ids between others that no token
+    has, as ranges with both ends.
+    """
+
+    tokens: int
+    partial: Sequence[int] = ()
+    ill_formed: Sequence[int] = ()
+    not_merged: Sequence[int] = ()
+    only_whole: Sequence[int] = ()
+    never: Sequence[int] = ()
+    no_recipe: Sequence[int] = ()
+    split_alone: Sequence[int] = ()
+    split_always: Sequence[int] = ()
+    not_found: Sequence[int] = ()
+    special_twice: Sequence[int] = ()
+    holes: Sequence[tuple[int, int]] = field(default_factory=tuple)
+
+
+def lint(tokenizer: Tokenizer) -> Lint:
+    """Look at every ordinary token of a vocabulary.
+
+    Example: lint(o200k).split_alone are twelve tokens, such as " I'", which its own pattern cuts
+    """
+    return _Linter(tokenizer).found()
+
+
+def drifted_letters() -> dict[str, int]:
+    """How many code points the `regex` package, by its newer Unicode, reads as another class than tokenizers do.
+
+    By class: letters, numbers, white space. Our splits take all classes from one frozen table, so they do not drift;
+    a program that splits by another engine may.
+
+    Example: drifted_letters()["letters"] == 17144 with Unicode 18 in `regex`
+    """
+    import regex  # type: ignore[import-untyped] # it has no stubs among our dependencies
+
+    every = "".join(map(chr, (*range(0xD800), *range(0xE000, LAST_CODE_POINT + 1))))
+    ours = {"letters": category("L"), "numbers": category("N"), "white_space": white_space()}
+    theirs = {"letters": r"\p{L}", "numbers": r"\p{N}", "white_space": r"\s"}
+    drifted = {}
+    for name, ranges in ours.items():
+        known = {point for first, last in ranges for point in range(first, last + 1)}
+        drifted[name] = len(known ^ set(map(ord, regex.findall(theirs[name], every))))
+    return drifted
+
+
+class _Linter:
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._ids: Mapping[bytes, int] = dict(tokenizer.vocabulary.items())
+
+    def found(self) -> Lint:
+        ids, tokenizer = self._ids, self._tokenizer
+        forms = {token: utf8_form(token) for token in ids}
+        whole_characters = [token for token, form in forms.items() if form == "whole"]
+        partial = [token for token, form in forms.items() if form == "partial"]
+        not_merged = [token for token in ids if not self._is_merged(token)]
+        alone = [token for token in whole_characters if tokenizer.pre_tokens(token) != [token]]
+        reached = {token for token in not_merged if tokenizer.whole_pieces and self._comes_about(token)}
+        return Lint(
+            tokens=len(ids),
+            partial=self._sorted(partial),
+            ill_formed=self._sorted(token for token, form in forms.items() if form == "ill-formed"),
+            not_merged=self._sorted(not_merged),
+            only_whole=self._sorted(reached),
+            never=self._sorted(set(not_merged) - reached),
+            no_recipe=self._sorted(self._without_recipe()),
+            split_alone=self._sorted(alone),
+            split_always=self._sorted(token for token in alone if not self._comes_about(token)),
+            not_found=self._sorted(
+                token for token in partial if token not in not_merged and not self._comes_about(token)
+            ),
+            special_twice=self._sorted(text.encode() for text in tokenizer.special_tokens if text.encode() in ids),
+            holes=_holes({*ids.values(), *tokenizer.special_tokens.values()}),
+        )
+
+    def _sorted(self, tokens: Iterable[bytes]) -> list[int]:
+        return sorted(self._ids[token] for token in tokens)
+
+    @cached_property
+    def _merged_ids(self) -> dict[bytes, list[int]]:
+        """What merging alone makes of each token."""
+        tokenizer = self._tokenizer
+        merging = Tokenizer(
+            name=tokenizer.name,
+            split=Split("none", NO_SPLIT),
+            vocabulary=self._ids,
+            special_tokens={},
+            merges=tokenizer.merges,
+            whole_pieces=False,
+        )
+        tokens = [token for token in self._ids if token]
+        return {
+            token: made.tolist()
+            for token, made in zip(tokens, merging.encode_batch(tokens, disallowed_special=()), strict=True)
+        }
+
+    def _without_recipe(self) -> list[bytes]:
+        """Tokens of several bytes that are made of no two others: looking at each is slow, and often there are none."""
+        tables = engines.compiled_module("tokenizer.compiled_vocabulary")
+        if tables is not None:
+            with suppress(tables.Unsupported):
+                if tables.Vocabulary(self._ids, {}, self._tokenizer.merges, whole_pieces=False).one_recipe_each:
+                    return []
+        recipes = Recipes(self._tokenizer)
+        return [token for token in self._ids if len(token) > 1 and recipes.of(token) is None]
+
+    def _is_merged(self, token: bytes) -> bool:
+        return self._merged_ids.get(token) == [self._ids[token]]
+
+    def _comes_about(self, token: bytes) -> bool:
+        """Whether a text was found whose tokens have this one, where it was put."""
+        own = self._ids[token]
+        return any(self._stands_in(own, before, token, after) for before, after in _surroundings(token))
+
+    def _stands_in(self, own: int, before: bytes, token: bytes, after: bytes) -> bool:
+        ids = self._tokenizer.encode(before + token + after, disallowed_special=())
+        if own not in ids:
+            return False
+        ends = accumulate(len(self._tokenizer.token_bytes(one)) for one in ids)
+        return any(one == own and end == len(before) + len(token) for one, end in zip(ids, ends, strict=True))
+
+
+def utf8_form(token: bytes) -> str:
+    r"""Whether bytes are `whole` characters, a `partial` stretch of UTF-8, or `ill-formed`.
+
+    Example: utf8_form("é".encode()) == "whole"; utf8_form(b"\xc3") == "partial"; utf8_form(b"\xff") == "ill-formed"
+    """
+    with suppress(UnicodeDecodeError):
+        token.decode()
+        return "whole"
+    head, rest = _at_first_beginning(token)
+    if len(head) > LONGEST_TAIL or _whole_length(rest) is None:
+        return "ill-formed"
+    return "partial"
+
+
+def _surroundings(token: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Texts to set before and behind a token, so that all is UTF-8."""
+    if utf8_form(token) == "whole":
+        yield from ((before.encode(), after.encode()) for before, after in product(NEIGHBOURS, repeat=2))
+        return
+    for left, right in _completions(token):
+        for before, after in (("", ""), (" ", " "), ("a", "a"), ("中", "中")):
+            yield before.encode() + left, right + after.encode()
+
+
+def _completions(token: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Bytes that make a stretch of UTF-8 whole on both sides; none if nothing can."""
+    head, rest = _at_first_beginning(token)
+    if not rest:  # all of it is the inside or the end of one character
+        yield from _inside(head)
+        return
+    cut = _whole_length(rest)
+    if cut is None:
+        return
+    lefts = _endings(head) if head else (b"",)
+    rights = _beginnings(rest[cut:]) if cut < len(rest) else (b"",)
+    yield from product(lefts, rights)
+
+
+def _at_first_beginning(token: bytes) -> tuple[bytes, bytes]:
+    """A token cut where its first character begins."""
+    start = next((place for place, byte in enumerate(token) if byte & 0xC0 != 0x80), len(token))
+    return token[:start], token[start:]
+
+
+def _whole_length(data: bytes) -> int | None:
+    """How many bytes at the beginning are whole characters, if what follows can be the beginning of one."""
+    for cut in range(len(data), max(len(data) - LONGEST_TAIL - 1, -1), -1):
+        with suppress(UnicodeDecodeError):
+            data[:cut].decode()
+            return cut if cut == len(data) or _can_begin(data[cut:]) else None
+    return None
+
+
+def _can_begin(cut: bytes) -> bool:
+    """Whether a character, assigned or not, can begin so."""
+    if len(cut) == 1:
+        return 0xC2 <= cut[0] <= 0xF4
+    for size in (1, 2):
+        with suppress(UnicodeDecodeError):
+            return len((cut + b"\x80" * size).decode()) == 1
+    return False
+
+
+@cache
+def _characters() -> tuple[bytes, ...]:
+    """Characters of more than one byte, evenly taken from every run of one category."""
+    found = []
+    for name, first, last in category_runs():
+        if name != "Cs" and last >= 0x80:
+            step = 1 if last < 0x10000 else max(1, (last - first) // 2048)
+            found += [chr(point).encode() for point in range(max(first, 0x80), last + 1, step)]
+    return tuple(found)
+
+
+@cache
+def _by_part() -> dict[tuple[bytes, bool], list[bytes]]:
+    """The characters by each of their beginnings (False) and endings (True)."""
+    parts: dict[tuple[bytes, bool], list[bytes]] = {}
+    for each in _characters():
+        for cut in range(1, len(each)):
+            parts.setdefault((each[:cut], False), []).append(each)
+            parts.setdefault((each[cut:], True), []).append(each)
+    return parts
+
+
+def _beginnings(cut: bytes) -> tuple[bytes, ...]:
+    """What may follow the beginning of a character: the rest of one."""
+    known = _by_part().get((cut, False))
+    if known is None:  # a rare one, which is not among the characters taken
+        size = 2 + (cut[0] >= 0xE0) + (cut[0] >= 0xF0)
+        return (b"\x80" * (size - len(cut)),)
+    return _some([each[len(cut) :] for each in known])
+
+
+def _endings(cut: bytes) -> tuple[bytes, ...]:
+    """What may stand before the end of a character: the beginning of one."""
+    return _some([each[: -len(cut)] for each in _by_part().get((cut, True), ())])
+
+
+def _inside(cut: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """What may stand before and behind bytes from inside a character."""
+    ends = [(each[: -len(cut)], b"") for each in _by_part().get((cut, True), ())]
+    middles = ((each, each.find(cut, 1)) for each in _characters() if len(each) > len(cut) + 1) if not ends else ()
+    return _some(ends or [(each[:place], each[place + len(cut) :]) for each, place in middles if place > 0])
+
+
+def _some(found: list[Found]) -> tuple[Found, ...]:
+    """Evenly some of them."""
+    return tuple(found[:: max(1, len(found) // MOST_COMPLETIONS)])
+
+
+def _holes(ids: set[int]) -> list[tuple[int, int]]:
+    """The stretches of ids that are not there, between 0 and the greatest.
+
+    Example: _holes({0, 1, 5}) == [(2, 4)]
+    """
+    holes = []
+    expected = 0
+    for one in sorted(ids):
+        if one > expected:
+            holes.append((expected, one - 1))
+        expected = one + 1
+    return holes
