@@ -11,6 +11,7 @@ import click
 from cli.alt_command import alt
 from cli.chosen_tokenizer import load_chosen, tokenizers_meta
 from cli.convert_commands import convert, verify
+from cli.cut_command import cut
 from cli.explain_command import explain
 from cli.lint_command import lint
 from cli.options import Encode, OrderedGroup, encoding_options, from_option, tokenizer_option, tokenizers_option
@@ -30,6 +31,7 @@ from cli.text_input import Source, stop_if_nobody_types, text_input
 from cli.token_view import Picture, print_pictures, token_table, token_texts
 from cli.train_commands import train
 from cli.tree_command import tree
+from cli.vocab_command import vocab
 from tokenizer.errors import UsageError
 
 LONGEST_ID = 20  # digits
@@ -229,5 +231,5 @@ def fetch(name: str, from_file: Path | None) -> None:
 
 
 # In the order of the help: make, see, measure, use.
-for _command in (train, convert, fetch, show, explain, tree, alt, count, lint, encode, decode, verify):
+for _command in (train, convert, fetch, show, explain, tree, alt, vocab, count, lint, encode, decode, cut, verify):
     tok.add_command(_command)

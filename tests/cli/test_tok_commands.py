@@ -83,7 +83,7 @@ def theirs(mine: str) -> tokenizers.Tokenizer:
 
 def test_the_help_of_the_group_shows_each_command_in_full():
     listed = run("--help").stdout.split("Commands:")[1]
-    expected = "train convert fetch show explain tree alt count lint encode decode verify"
+    expected = "train convert fetch show explain tree alt vocab count lint encode decode cut verify"
     assert re.findall(r"^  (\w+)", listed, re.MULTILINE) == expected.split()
     assert "..." not in listed
 

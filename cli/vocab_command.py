@@ -1,0 +1,157 @@
+"""`needlepoint tok vocab`: look through a vocabulary."""
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.chosen_tokenizer import load_chosen, shown, tokenizers_meta
+from cli.options import tokenizer_option
+from cli.output import Column, OutputOptions, Table, emit, on_terminal, output_options
+from cli.text_input import read_file
+from cli.token_view import token_texts
+from cli.visible import visible
+from tokenizer.errors import UsageError
+
+if TYPE_CHECKING:
+    from tokenizer import Tokenizer
+
+Limits = tuple[int | None, int | None]
+
+
+class RangeType(click.ParamType[Limits]):
+    """A number, or two with a colon between them of which either may be left out: 3, 3:8, 3:, :8."""
+
+    name = "range"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Limits:
+        """Both ends; None for one that is not given."""
+        if isinstance(value, tuple):
+            return value
+        found = re.fullmatch(r"([0-9]{0,9})(:?)([0-9]{0,9})", value)
+        if not found or not (found[1] or found[3]):
+            self.fail(f"{visible(value)!r} is no range; write 3, 3:8, 3: or :8", param, ctx)
+        first = int(found[1]) if found[1] else None
+        last = (int(found[3]) if found[3] else None) if found[2] else first
+        if first is not None and last is not None and first > last:
+            self.fail(f"{value} begins after its end", param, ctx)
+        return first, last
+
+
+@click.command()
+@click.argument("text", required=False, default="")
+@click.option("--regex", "pattern", metavar="PATTERN", help=r"Only tokens whose text it is found in, e.g. '^ [A-Z]'.")
+@click.option("--hex", "hexadecimal", metavar="BYTES", help="Only tokens that hold these bytes, e.g. --hex 'F0 9F'.")
+@click.option("--size", type=RangeType(), metavar="RANGE", help="Bytes in the token, e.g. 3, 3:8, 20: or :2.")
+@click.option("--ids", type=RangeType(), metavar="RANGE", help="The first and the last id, e.g. 256:300.")
+@click.option("--script", metavar="NAME", help="Only tokens with a letter of this script, e.g. Cyrillic or Han.")
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice(["partial", "white-space", "digits", "special"]),
+    help="Parts of characters, white space, digits, or the special tokens; may be repeated.",
+)
+@click.option(
+    "--unused",
+    "corpus",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Only tokens that the text of FILE does not use; may be repeated.",
+)
+@click.option("--listing", is_flag=True, help="A line for each token with its two parts, made to be compared by diff.")
+@click.option("-n", "--count", type=click.IntRange(min=1), default=40, show_default=True, metavar="N", help="How many.")
+@click.option("--page", type=click.IntRange(min=1), default=1, metavar="N", help="Which N of them, e.g. --page 2.")
+@tokenizer_option
+@output_options
+def vocab(
+    text: str,
+    pattern: str | None,
+    hexadecimal: str | None,
+    size: Limits | None,
+    ids: Limits | None,
+    script: str | None,
+    kinds: tuple[Any, ...],
+    corpus: tuple[Path, ...],
+    listing: bool,
+    count: int,
+    page: int,
+    tokenizer: str | None,
+    output: OutputOptions,
+) -> None:
+    """Look through a vocabulary for tokens.
+
+    With TEXT, for those that hold it; all options narrow the search. A person gets a page of them, a pipe and the
+    machine forms get all.
+
+    \b
+    needlepoint tok vocab needle -t cl100k
+    needlepoint tok vocab --script Cyrillic --size 20: -t o200k
+    needlepoint tok vocab --kind digits --unused notes.txt --json
+    needlepoint tok vocab --listing -t mine.json > mine.txt
+    """
+    from tokenizer.searching import Wanted, search
+
+    if text and hexadecimal:
+        raise UsageError("a text and --hex were given together", hint="give one of the two")
+    chosen = load_chosen(tokenizer)
+    wanted = Wanted(
+        contains=_bytes_of(hexadecimal) if hexadecimal else text.encode("utf-8", "surrogateescape"),
+        pattern=pattern,
+        sizes=size or (None, None),
+        ids=ids or (None, None),
+        script=script,
+        kinds=kinds,
+        without=_used(chosen, corpus),
+    )
+    found = list(search(chosen, wanted))
+    if listing:
+        _print_listing(chosen, found)
+        return
+    people = output.format is None and on_terminal()
+    rows = [
+        {"id": one, **token_texts(token), "bytes": len(token)}
+        for one, token in (found[count * (page - 1) : count * page] if people else found)
+    ]
+    columns = [
+        Column("id", "Id", "right", str),
+        Column("text", "Token", show=lambda text: shown(text.encode("utf-8", "surrogatepass"))),
+        Column("bytes_hex", "Bytes"),
+        Column("bytes", "Size", "right"),
+    ]
+    pages = -(-len(found) // count)
+    note = f"{len(found):,} token{'' if len(found) == 1 else 's'} of {chosen.name}"
+    if people and pages > 1:
+        note += f", page {page} of {pages}; another one with --page"
+    emit(Table("tok vocab", columns, rows, meta=tokenizers_meta([chosen]), notes=[f"{note}."]), output)
+
+
+def _bytes_of(hexadecimal: str) -> bytes:
+    try:
+        return bytes.fromhex(hexadecimal)
+    except ValueError:
+        raise UsageError(
+            f"{visible(hexadecimal)!r} is not hexadecimal", hint="write two digits a byte, e.g. --hex 'F0 9F'"
+        ) from None
+
+
+def _used(tokenizer: "Tokenizer", corpus: tuple[Path, ...]) -> set[int]:
+    """The ids that the files use."""
+    used: set[int] = set()
+    for path in corpus:
+        used.update(tokenizer.encode_array(read_file(path), disallowed_special=()).tolist())
+    return used
+
+
+def _print_listing(tokenizer: "Tokenizer", found: list[tuple[int, bytes]]) -> None:
+    r"""A line for each token: `[left][right] -> [token] id`, or `[token] id` where it has no parts."""
+    from tokenizer.recipes import Recipes
+
+    recipes = Recipes(tokenizer)
+    for one, token in found:
+        recipe = recipes.of(token) if tokenizer.id_of(token) == one else None
+        parts = "".join(f"[{shown(part)}]" for part in recipe) + " -> " if recipe else ""
+        sys.stdout.write(visible(f"{parts}[{shown(token)}] {one}") + "\n")
