@@ -1,4 +1,4 @@
-"""The smallest differences that a plan can show, by its declared contrasts and how many texts it has.
+"""The smallest differences that a plan can show, by its declared contrasts and how many blocks it has.
 
 Nothing is known yet of the answers, so something has to be assumed: that two arms answer one question in five
 differently, and that questions about one text are a little alike (see `probes/stats.py`).
@@ -6,22 +6,23 @@ differently, and that questions about one text are a little alike (see `probes/s
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from probes.experiments.needle_contrasts import DECLARED, level_pairs, level_words
+from probes.experiments.needle_factors import DECLARED, level_pairs, level_words
 from probes.experiments.needle_results import Setting, whole_cell
-from probes.experiments.placement import CONTRASTS, FACTS
+from probes.experiments.placement_options import CONTRASTS
 from probes.plan import Plan
-from probes.stats import DISCORDANT, detectable_difference, planned_difference, wilson
+from probes.power import DISCORDANT, planned_difference
+from probes.stats import blocks_words, detectable_difference, wilson
 
 
 @dataclass(frozen=True, slots=True)
 class Detectable:
     """One declared contrast of a plan.
 
-    `blocks` texts with `answers` questions each in both arms; `tests` contrasts share the 5 %. `difference`: the
+    `blocks` blocks with `answers` questions each in both arms; `tests` contrasts share the 5 %. `difference`: the
     smallest true one, as a share of all answers, that is found four times in five; None: none can be.
     """
 
@@ -33,7 +34,7 @@ class Detectable:
 
 
 def detectable_differences(plan: Plan) -> Iterator[Detectable]:
-    """The declared contrasts of a plan, each once for all its lengths and settings that have as many texts."""
+    """The declared contrasts of a plan, each once for all its lengths and settings that have as many blocks."""
     found = _placement(plan) if plan.probe == "placement" else _needle(plan)
     yield from dict.fromkeys(found)
 
@@ -48,16 +49,38 @@ def widest_rate(blocks: int) -> float:
 
 
 def _placement(plan: Plan) -> Iterator[Detectable]:
-    arms: dict[Any, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+    """What each declared contrast can show at one length; of texts with different numbers of facts, by the fewest."""
+    arms: dict[Any, dict[str, dict[int, int]]] = defaultdict(lambda: defaultdict(dict))
     for trial in plan.trials:
-        if trial.cell["measure"] == "coverage":
-            arms[trial.cell["length_tokens"]][trial.cell["arm"]].add(trial.block)
+        cell = trial.cell
+        if cell["measure"] == "coverage":
+            setting = cell["length_tokens"], cell.get("temperature")
+            arms[setting][cell["arm"]][trial.block] = len(cell["names"])
+    declared = {(arm, control): CONTRASTS[arm, control] for arm, control in plan.spec["contrasts"]}
+    steepness = _steepness({length for length, _ in arms})
     for blocks in arms.values():
-        pairs = {pair: words for pair, words in CONTRASTS.items() if set(pair) <= set(blocks)}
-        for (arm, control), words in pairs.items():
-            count = len(blocks[arm] & blocks[control])
-            difference = planned_difference(count, FACTS, tests=len(pairs))
-            yield Detectable(f"{words}: coverage", count, FACTS, len(pairs), difference)
+        for (arm, control), words in declared.items():
+            both = blocks[arm].keys() & blocks[control].keys()
+            facts = min((blocks[arm][block] for block in both), default=0)
+            if facts:
+                difference = planned_difference(len(both), facts, tests=len(declared))
+                about = len(both), facts, len(declared)
+                yield Detectable(f"{words}: coverage", *about, difference)
+                if steepness is not None:
+                    slope = difference * steepness if difference is not None else None
+                    yield Detectable(f"{words}, its change when the text is twice as long: coverage", *about, slope)
+
+
+def _steepness(lengths: Collection[int]) -> float | None:
+    """How many times as wide a block's slope over log2(length) spreads as its difference at one length.
+
+    That is for differences at several lengths that have nothing to do with one another. None for a single length.
+
+    Example: _steepness({400, 800, 1600}) -> 0.71; _steepness({400, 800}) -> 1.41
+    """
+    places = [math.log2(length) for length in lengths]
+    squares = sum((place - sum(places) / len(places)) ** 2 for place in places)
+    return 1 / math.sqrt(squares) if squares else None
 
 
 def _needle(plan: Plan) -> Iterator[Detectable]:
@@ -107,13 +130,13 @@ def _between_levels(
 def detectable_sentence(found: Detectable) -> str:
     """What one contrast of a plan can show, in words.
 
-    Example: "Before against after: 27 points or more can be seen with 10 texts."
+    Example: "Before against after: 27 points or more can be seen with 10 blocks."
     """
     name = f"{found.contrast[:1].upper()}{found.contrast[1:]}"
-    texts = f"{found.blocks} text{'' if found.blocks == 1 else 's'}"
+    blocks = blocks_words(found.blocks)
     if found.difference is None:
-        return f"{name}: {texts} can show no difference at all; use more --blocks."
-    return f"{name}: {math.ceil(100 * found.difference)} points or more can be seen with {texts}."
+        return f"{name}: {blocks} can show no difference at all; use more --blocks."
+    return f"{name}: {math.ceil(100 * found.difference)} points or more can be seen with {blocks}."
 
 
 ASSUMED = (

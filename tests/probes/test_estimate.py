@@ -16,9 +16,9 @@ from probes.estimate import ALL, common_length, estimate
 from probes.experiments.placement import PlacementOptions, plan_placement
 from probes.models.base import Completion, Message, Request, Traits, Usage
 from probes.plan import Plan, PlannedTrial
+from probes.power import planned_difference
 from probes.prices import Price
 from probes.runner import run_plan
-from probes.stats import planned_difference
 from probes.store import Store
 from tests.probes.needle_answers import cell_of
 from tokenizer import load_tokenizer
@@ -183,7 +183,7 @@ def test_the_place_of_the_question_can_be_seen_from_so_many_points_on() -> None:
     assert (found.blocks, found.answers, found.tests) == (40, 1, 1)
     assert found.difference == planned_difference(40)
     said = detectable_sentence(found)
-    assert "with 40 texts" in said
+    assert "with 40 blocks" in said
     assert "before the text against with the question after" in said
 
 
