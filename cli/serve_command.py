@@ -7,18 +7,20 @@ from contextlib import suppress
 import click
 
 from cli.progress import say
-from probes.models.sim_readers import READERS, describe
+from probes.models.sim_readers import COMMON, READERS, describe
 from probes.serving.failures import FAILURES, check_kind, check_rate
 from tokenizer.errors import UsageError
 
 
 class ServeCommand(click.Command):
-    """A command whose help ends with the readers and the kinds of failures, each with what it does."""
+    """A command whose help ends with the readers, their parameters, and the kinds of failures with what each does."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - Click's signature
-        """List both."""
+        """List them."""
         with formatter.section("Readers"):
             formatter.write_dl([(f"sim/{kind}", describe(kind)) for kind in READERS])
+        with formatter.section("Every reader takes"):
+            formatter.write_dl([(f"{name}={each.default:g}", each.about) for name, each in COMMON.items()])
         with formatter.section("Failures"):
             formatter.write_dl(list(FAILURES.items()))
 
@@ -53,6 +55,9 @@ def serve(name: str, port: int, failures: tuple[str, ...], seed: int, latency_ms
 
     For a rehearsal without a key and without cost. It listens on 127.0.0.1 only; any key and any model name will do.
     The address is printed on stdout, how to use it on stderr. Ctrl-C is how it ends: the exit code is 0.
+
+    A repeated question gets the same answer, unless it has a temperature above 0 and no seed: then each repeat is drawn
+    anew, in the order in which they come.
 
     \b
     needlepoint models serve sim/u-shape

@@ -11,20 +11,32 @@ import asyncio
 import hashlib
 import math
 import random
+import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
-from probes.models.base import Completion, Request, TokenLogprob, Traits, Transient, Usage, canonical_json
-from probes.models.sim_readers import READERS, read_name
-from probes.models.sim_reading import INSTRUCTIONS, Asked, Found, Reading, names_reached, value_form
+from probes.models.base import (
+    Completion,
+    Message,
+    Request,
+    RequestRejected,
+    TokenLogprob,
+    Traits,
+    Transient,
+    Usage,
+    canonical_json,
+)
+from probes.models.sim_bias import EDGE, Bias, uniform
+from probes.models.sim_readers import READERS, is_later_default, read_name
+from probes.models.sim_reading import INSTRUCTIONS, Asked, Found, Reading, names_reached, read, value_form
 from probes.models.sim_tokens import TOKEN_CHARACTERS, count_prompt, count_tokens, tokens_of
+from probes.models.sim_writing import NOTHING, read_demands, write
 
 __all__ = ["EDGE", "KNOWN", "READERS", "SimulatedModel", "simulated_model"]
 
-EDGE = 0.1  # the outer tenth of a text, at either end
 CERTAINTY = 0.98  # the probability of an answer, and of a value that is noticed
-NEAR_THE_END = 200  # characters after an instruction that is still the last thing in a prompt
 # What sim/world-knowledge knows of the world, by what is asked for.
 KNOWN = {
     "capital of France": "Paris",
@@ -55,7 +67,11 @@ class SimulatedModel:
         self._kind = kind
         self._parameters = dict(parameters)
         self.latency_s = self._parameters.pop("latency_ms", 0.0) / 1000  # how long it takes changes no answer
-        self.identity: Mapping[str, Any] = {"adapter": "sim/2", "model": kind, **self._parameters}
+        self._bias = Bias(kind, self._parameters)
+        self._shared = lru_cache(maxsize=256)(self._shares)  # many values are offered after one prompt
+        self.identity: Mapping[str, Any] = {"adapter": "sim/2", "model": kind} | {
+            key: value for key, value in self._parameters.items() if not is_later_default(kind, key, value)
+        }
 
     async def complete(self, request: Request) -> Completion:
         """Answer after the simulated latency; `sim/flaky` raises Transient for its share of the calls."""
@@ -70,20 +86,27 @@ class SimulatedModel:
         """Give nothing back, as nothing is held."""
 
     def attempt(self, request: Request) -> Completion:
-        """Answer at once; `sim/flaky` raises Transient for its share of the calls."""
+        """Answer at once, or fail as the reader does.
+
+        Raises:
+            Transient: `sim/flaky`, for its share of the calls.
+            RequestRejected: `sim/flaky-late`, for its share of the prompts.
+        """
         if (
             self._kind == "flaky" and random.random() < self._parameters["fail"]
         ):  # another attempt must be able to succeed
             raise Transient("the simulated reader failed this call, as it was told to")
+        if self._kind == "flaky-late" and self._bias.fails(read(request.messages)[0]):
+            raise RequestRejected("the simulated reader rejects this prompt, as it was told to")
         return self.answer(request)
 
     def answer(self, request: Request) -> Completion:
         """The answer, at once and without failures."""
-        reading = Reading(request)
         if request.continuation is not None:
-            return self._continue(request, reading, request.continuation)
-        if reading.stem is not None:
-            return _completion(request, f" {self._text(request, reading, reading.asked_by_stem)}")
+            return self._continue(request, request.continuation)
+        reading, stem = read(request.messages)
+        if stem is not None:
+            return _completion(request, f" {self._text(request, reading, reading.asked_by(stem))}")
         return _completion(request, self._text(request, reading, reading.question))
 
     def _text(self, request: Request, reading: Reading, asked: Asked | None) -> str:
@@ -94,17 +117,33 @@ class SimulatedModel:
             return _guess(reading, asked)
         if asked is not None and asked.about in KNOWN and self._kind == "world-knowledge":
             return f"{KNOWN[asked.about]}."
-        if not self._obeys(reading):
+        if not self._bias.answers(reading):
             return _UNMOVED
         noticed = self._noticing(request, reading)
-        if asked is None or asked.task in INSTRUCTIONS:
-            facts = (
-                ""
-                if asked and asked.task == "other"
-                else " ".join(f"The {found.about} is {found.value}." for found in noticed(reading.facts))
-            )
-            return facts or "Nothing stands out."
-        return _answer(asked, reading, noticed)
+        if asked is not None and asked.task not in INSTRUCTIONS:
+            return _answer(asked, reading, noticed)
+        return self._summary(request, reading, asked, noticed)
+
+    def _summary(
+        self,
+        request: Request,
+        reading: Reading,
+        asked: Asked | None,
+        noticed: "Callable[[Iterable[Found]], list[Found]]",
+    ) -> str:
+        """What the reader tells of a text, in the form that the instruction wants where the reader obeys it."""
+        if self._bias.does_something_else(reading):
+            return NOTHING
+        best = _each_once(reading.worth_telling, lambda found: self._bias.rate(reading, found))
+        facts = [f"The {found.about} is {found.value}." if found.about else found.value for found in noticed(best)]
+        obeyed = asked is not None and asked.task == "summary" and self._bias.obeys(reading)
+        demands = read_demands(asked.about) if asked is not None and obeyed else None
+        return write(facts, demands, more_words=self._bias.more_words(reading), follows=self._follows(request))
+
+    def _follows(self, request: Request) -> Callable[[str], bool]:
+        """Says of each constraint by its name whether the reader follows it, each by a draw of its own."""
+        rate = self._parameters.get("follows", 1.0)
+        return lambda name: rate >= 1 or uniform(f"{self._key(request)}/{name}") < rate
 
     def _noticing(self, request: Request, reading: Reading) -> "Callable[[Iterable[Found]], list[Found]]":
         """What keeps of some statements those that the reader notices, each by a draw of its own."""
@@ -112,12 +151,11 @@ class SimulatedModel:
 
         def is_noticed(found: Found) -> bool:
             nonlocal key
-            rate = self._rate(reading, found)
+            rate = self._bias.told_rate(reading, found)
             if rate in (0.0, 1.0):
                 return rate == 1.0
             key = key or self._key(request)
-            digest = hashlib.sha256(f"{key}/{found.start}".encode()).digest()
-            return int.from_bytes(digest[:7]) / 2**56 < rate
+            return uniform(f"{key}/{found.start}") < rate
 
         return lambda statements: [found for found in statements if is_noticed(found)]
 
@@ -127,54 +165,74 @@ class SimulatedModel:
         key = canonical_json([identity, self._kind, self._parameters.get("seed", 0)])
         return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
-    def _rate(self, reading: Reading, found: Found) -> float:
-        """How often a statement that stands there is noticed."""
-        parameters = self._parameters
-        if self._kind == "distance-only":
-            half = max(parameters["half"], 1e-9)
-            fall: float = 0.5 ** min(reading.distance(found) / half, 1000)
-            return parameters["near"] * fall
-        if self._kind == "world-knowledge":
-            return parameters["reads"]
-        if self._kind not in ("u-shape", "recency", "primacy"):
-            return 1.0
-        depth = reading.depth(found)
-        first, last = depth < EDGE, depth > 1 - EDGE
-        if self._kind == "u-shape":
-            return parameters["edge" if first or last else "middle"]
-        return parameters["near" if (last if self._kind == "recency" else first) else "far"]
-
-    def _obeys(self, reading: Reading) -> bool:
-        """Whether the reader does what it is asked, as far as that depends on where it is asked."""
-        if self._kind == "last-instruction":
-            return reading.instruction_at_end(NEAR_THE_END)
-        return self._kind != "any-instruction" or bool(reading.questions)
-
-    def _continue(self, request: Request, reading: Reading, continuation: str) -> Completion:
+    def _continue(self, request: Request, continuation: str) -> Completion:
         """The log-probability of a value: most for one that fits the beginning, as far as it is noticed."""
-        asked = reading.asked_by_stem
-        candidates = reading.candidates(asked) if asked and asked.task not in INSTRUCTIONS else reading.facts
-        values = {found.value for found in candidates}
-        right, available = self._right(reading, asked)
-        values = values | right or {""}
-        logprob = math.log(
-            (1 - available) / len(values) + available * (value_form(continuation) in right) / max(len(right), 1)
-        )
-        logprobs = (TokenLogprob(continuation, logprob),)
-        usage = Usage(input_tokens=count_prompt(request.messages), output_tokens=0)
+        shares, usage = self._shared(request.messages)
+        logprobs = (TokenLogprob(continuation, shares.logprob(value_form(continuation))),)
         return Completion(continuation, "stop", logprobs=logprobs, usage=usage, model="sim")
+
+    def _shares(self, messages: tuple[Message, ...]) -> "tuple[Shares, Usage]":
+        """How probability is shared among the values that could come next, and what one of them takes."""
+        reading, stem = read(messages)
+        asked = reading.asked_by(stem or "")
+        candidates = reading.candidates(asked) if asked and asked.task not in INSTRUCTIONS else reading.facts
+        right, available = self._right(reading, asked)
+        values = {found.value for found in candidates} | right or {""}
+        shares = Shares(len(values), frozenset(right), available, in_sentences=_by_sentence(asked, reading))
+        return shares, Usage(input_tokens=count_prompt(messages), output_tokens=0)
 
     def _right(self, reading: Reading, asked: Asked | None) -> tuple[set[str], float]:
         """The values that the reader holds for right, and the probability that they have together beyond chance."""
-        if asked is None or asked.task in INSTRUCTIONS or self._kind == "refuser" or not self._obeys(reading):
+        if asked is None or asked.task in INSTRUCTIONS or self._kind == "refuser" or not self._bias.answers(reading):
             return set(), 0.0
         if self._kind == "guesser":
             return {found.value for found in reading.candidates(asked)[-1:]}, CERTAINTY
         if self._kind == "world-knowledge" and asked.about in KNOWN:
             return {KNOWN[asked.about]}, CERTAINTY
         fitting = reading.answers(asked)
-        rate = max((self._rate(reading, found) for found in fitting), default=0.0)
+        rate = max((self._bias.rate(reading, found) for found in fitting), default=0.0)
         return {found.value for found in fitting}, CERTAINTY * rate
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How a reader shares probability among the values that could follow a beginning.
+
+    `right` have `available` together, and all `values` have the rest alike. `in_sentences`: a whole sentence is held
+    for the answer, so that whatever stands in it is right.
+    """
+
+    values: int
+    right: frozenset[str]
+    available: float
+    in_sentences: bool = False
+
+    def logprob(self, value: str) -> float:
+        """The logarithm of a value's probability.
+
+        Example: Shares(2, frozenset({"48"}), 0.98).logprob("48") -> log 0.99
+        """
+        right = value in self.right
+        if self.in_sentences and value:
+            right = any(re.search(rf"(?<!\w){re.escape(value)}(?!\w)", sentence) for sentence in self.right)
+        return math.log((1 - self.available) / self.values + self.available * right / max(len(self.right), 1))
+
+
+def _by_sentence(asked: Asked | None, reading: Reading) -> bool:
+    """Whether the answer to a question is a sentence of the text that was found by its words."""
+    if asked is None or asked.task in INSTRUCTIONS:
+        return False
+    return any(found.task == "any" for found in reading.answers(asked))
+
+
+def _each_once(facts: Iterable[Found], rate: Callable[[Found], float]) -> list[Found]:
+    """Facts that a text states twice, once: where they are noticed best, and in the order of the text."""
+    best: dict[tuple[str, str], Found] = {}
+    for found in facts:
+        same = best.get((found.about, found.value))
+        if same is None or rate(found) > rate(same):
+            best[found.about, found.value] = found
+    return sorted(best.values(), key=lambda found: found.start)
 
 
 def simulated_model(name: str) -> SimulatedModel:

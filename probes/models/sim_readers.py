@@ -11,11 +11,16 @@ from tokenizer.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A number that a reader takes: what it is unless said otherwise, what it means, and the most it can be."""
+    """A number that a reader takes: what it is unless said otherwise, what it means, and the most it can be.
+
+    `later`: the reader was there before this parameter, so its default is no part of the reader's identity and answers
+    that were kept still count.
+    """
 
     default: float
     about: str
     most: float = 1.0
+    later: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,11 @@ class Reader:
 
 _NEAR = Parameter(0.95, "rate in the favoured tenth")
 _FAR = Parameter(0.4, "rate elsewhere")
+_RATE = Parameter(0.6, "rate of every statement, wherever anything stands")
+_OBEDIENCE = {
+    "rate": Parameter(1.0, "rate where it does what is asked", later=True),
+    "otherwise": Parameter(0.0, "rate where it does not", later=True),
+}
 READERS: Mapping[str, Reader] = {
     "perfect": Reader("notices every statement"),
     "u-shape": Reader(
@@ -39,13 +49,34 @@ READERS: Mapping[str, Reader] = {
     ),
     "recency": Reader("notices more in the last tenth of the text", {"near": _NEAR, "far": _FAR}),
     "primacy": Reader("notices more in the first tenth of the text", {"near": _NEAR, "far": _FAR}),
-    "last-instruction": Reader("does what is asked only where that is the last thing in the prompt"),
-    "any-instruction": Reader("does what is asked wherever that stands, and nothing where nothing is asked"),
+    "last-instruction": Reader("does what is asked only where that is the last thing in the prompt", _OBEDIENCE),
+    "any-instruction": Reader(
+        "tells what it reads wherever anything is asked, also anything else, and nothing where nothing is asked",
+        _OBEDIENCE,
+    ),
     "distance-only": Reader(
         "notices less the farther a statement is from the nearest question, wherever both stand",
         {
             "near": Parameter(0.98, "rate beside the question"),
             "half": Parameter(4000, "characters over which the rate falls by half", most=math.inf),
+            "to_answer": Parameter(0, "with 1, the distance to the end of the prompt is what counts", later=True),
+        },
+    ),
+    "even": Reader("notices every statement alike, wherever it and the question stand", {"rate": _RATE}),
+    "verbose": Reader(
+        "as even, but says more where the instruction comes last, in facts and in general words",
+        {
+            "rate": _RATE,
+            "more": Parameter(0.2, "how much more of the facts it tells there; log-probabilities do not change"),
+            "words": Parameter(30, "how many general words it adds there, about", most=10_000),
+        },
+    ),
+    "flaky-late": Reader(
+        "as even, but fails more where the instruction comes last, and again at every attempt",
+        {
+            "rate": _RATE,
+            "early": Parameter(0.05, "share of the prompts that fail"),
+            "late": Parameter(0.4, "the same where the instruction comes last"),
         },
     ),
     "world-knowledge": Reader(
@@ -62,6 +93,10 @@ READERS: Mapping[str, Reader] = {
 COMMON: Mapping[str, Parameter] = {
     "seed": Parameter(0, "another seed, other misses", most=math.inf),
     "latency_ms": Parameter(0, "how long an answer takes", most=math.inf),
+    "spread": Parameter(0, "how much texts differ: deviation of the log-odds of every rate, a draw a text", most=10),
+    "noise": Parameter(0, "the same, a draw for every prompt", most=10),
+    "flicker": Parameter(0, "the same, a draw for every statement of a prompt", most=10),
+    "follows": Parameter(1, "rate at which each constraint on an answer's form is followed"),
 }
 
 
@@ -73,6 +108,20 @@ def describe(kind: str) -> str:
     reader = READERS[kind]
     parameters = [f"{name}={each.default:g}: {each.about}" for name, each in reader.parameters.items()]
     return f"{reader.about} ({', '.join(parameters)})" if parameters else reader.about
+
+
+def describe_common() -> str:
+    """The parameters that every reader takes, in one line.
+
+    Example: describe_common() -> "seed=0: another seed, other misses, ..."
+    """
+    return ", ".join(f"{name}={each.default:g}: {each.about}" for name, each in COMMON.items())
+
+
+def is_later_default(kind: str, name: str, value: float) -> bool:
+    """Whether a parameter that a reader was given after kept runs were made says nothing but its default."""
+    parameter = READERS[kind].parameters.get(name)
+    return parameter is not None and parameter.later and value == parameter.default
 
 
 def read_name(name: str) -> tuple[str, dict[str, float]]:

@@ -1,52 +1,36 @@
 """What a simulated reader sees in a prompt: the questions, the instructions, the statements, and where each stands.
 
-The words of the needle tasks are those of `needle_forms`, in every language; which sentence answers a question that
-shares no word with it is what `probes.paraphrases` says. Beside these a reader understands any "What is the X?" with
-its "The X is Y.", any "Wie lautet der X?" with its "Der X ist Y.", and, of any other question, which sentence of the
-text has its names and most of its words.
+Beside the words of the needle tasks (`sim_forms`) a reader understands any "What is the X?" with its "The X is Y.", any
+"Wie lautet der X?" with its "Der X ist Y.", and, of any other question, which sentence of the text has its names and
+most of its words.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
-from itertools import cycle
+from functools import cached_property, lru_cache
 
 from probes.experiments.needle_forms import FORMS
-from probes.models.base import Request
-from probes.paraphrases import load_pairs
-
-# What stands in the gaps of a form. A value is a word; inside quotation marks it is whatever they hold.
-_GAPS = {"name": r"[^\n\"?!.=]{1,80}?", "source": r"[^\n\"?!.=]{1,80}?", "value": r"\w[\w-]*"}
-_QUOTED_GAPS = {"name": r"[^\"\n]{1,200}", "value": r"[^\"\n]{1,200}"}
-# A statement about any thing, with a number for its value, and a question about any thing; by language.
-_FACTS = {
-    "en": re.compile(r"\bThe (?P<name>[^.?!\n]{1,80}?) is (?P<value>\d+)(?=\.(?!\d))"),
-    "de": re.compile(r"\b(?:Der|Die|Das) (?P<name>[^.?!\n]{1,80}?) ist (?P<value>\d+)(?=\.(?!\d))"),
-}
-_ASKED_FACTS = {
-    "en": re.compile(r"\bWhat is the (?P<name>[^?\n]{1,80})\?"),
-    "de": re.compile(r"\b(?:Wie lautet|Was ist) (?:der|die|das) (?P<name>[^?\n]{1,80})\?"),
-}
-# The same with any value, for one name that is known.
-_ANY_VALUE = {
-    "en": r"\bthe {name} is (?P<value>[^\n]{{1,200}}?)(?=[.?!](?:\s|$)|\n|$)",
-    "de": r"\b(?:der|die|das) {name} ist (?P<value>[^\n]{{1,200}}?)(?=[.?!](?:\s|$)|\n|$)",
-}
-_OTHER_QUESTION = re.compile(r"(?:^|(?<=[.?!:]\s)|(?<=\n))[^\W\d_][^.?!\n]{2,300}\?")
-_INSTRUCTION = re.compile(
-    r"^(?:Summari[sz]e|List|Name|Give|Fasse|Nenne|Count|Write|Translate|Describe|Repeat|Zähle)\b[^\n]*", re.MULTILINE
+from probes.models.base import Message
+from probes.models.sim_forms import (
+    ANY_VALUE,
+    FACTS,
+    FOR_FACTS,
+    INSTRUCTION,
+    OTHER_QUESTION,
+    OVERRULING,
+    POINTING,
+    REMINDER,
+    paraphrases,
+    planted,
+    question_forms,
+    stems,
 )
-_FOR_FACTS = re.compile(r"Summari[sz]e|List|Name|Give|Fasse|Nenne")
-INSTRUCTIONS = ("summary", "other")
+
+INSTRUCTIONS = ("summary", "reminder", "other")
+ABOUT_THE_TEXT = (*FORMS, "any", "summary", "reminder")  # whatever can be asked but "other"
 _SENTENCE = re.compile(r"[^\s.?!][^.?!\n]*[.?!]?")
 _WORD = re.compile(r"[^\W\d_]{3,}|\d+")
-# Beginnings of an answer that say nothing of what is asked, as "The answer is".
-_POINTING = tuple(form.stem for forms in FORMS.values() for form in forms.values() if "{" not in form.stem)
-_FACT_STEMS = {
-    "en": re.compile(r"\bThe (?P<name>[^.?!\n]{1,80}) is$"),
-    "de": re.compile(r"\b(?:Der|Die|Das) (?P<name>[^.?!\n]{1,80}) ist$"),
-}
 _EMPTY_WORDS = frozenset(
     "the and for are was were has have had what which who whom whose where when why how does did that this with from "
     "into they them their there one ones all any can could would should must will you your our its his her not but "
@@ -77,7 +61,7 @@ class Asked:
     """A question in the prompt, or an instruction: whom it is about, and where it stands.
 
     The task is one of `FORMS`, "any" for a question in other words, "summary" for an instruction to give the facts and
-    "other" for any other instruction.
+    "other" for any other instruction; "reminder" for a line that reminds of an instruction.
     """
 
     task: str
@@ -90,24 +74,28 @@ class Asked:
 class Reading:
     """One prompt, read: every question and instruction, and the statements that a question needs."""
 
-    def __init__(self, request: Request) -> None:
-        self.prompt = "\n\n".join(message.content for message in request.messages if message.role != "assistant")
-        last = request.messages[-1]
-        self.stem = last.content if last.role == "assistant" else None
+    def __init__(self, prompt: str) -> None:
+        self.prompt = prompt
+        self._planted: dict[str, tuple[Found, ...]] = {}
 
     @cached_property
     def questions(self) -> tuple[Asked, ...]:
         """Every question and instruction, in the order of the prompt."""
         found = list(_asked(self.prompt))
+        if any(each.task in INSTRUCTIONS and OVERRULING.match(each.about) for each in found):
+            found = [each for each in found if each.task in INSTRUCTIONS]
         if not found:
             found = list(_asked_paraphrases(self.prompt)) or list(_other_questions(self.prompt))
         return tuple(sorted(found, key=lambda asked: asked.start))
 
     @property
     def question(self) -> Asked | None:
-        """What is to be done: the last question, or the last instruction where nothing is asked."""
-        asked = tuple(each for each in self.questions if each.task not in INSTRUCTIONS)
-        wanted = asked or self.questions
+        """What is to be done: the last question, or the last instruction where nothing is asked.
+
+        A reminder of an instruction that is not there asks for nothing that could be read.
+        """
+        asked = [each for each in self.questions if each.task not in INSTRUCTIONS]
+        wanted = asked or [each for each in self.questions if each.task != "reminder"]
         return wanted[-1] if wanted else None
 
     @cached_property
@@ -139,33 +127,56 @@ class Reading:
         asked = [(each.start, each.end) for each in self.questions] or [(len(self.prompt), len(self.prompt))]
         return min(max(start - found.end, found.start - end, 0) for start, end in asked)
 
-    def instruction_at_end(self, within: int) -> bool:
-        """Whether a question or an instruction is the last thing in the prompt, but for that many characters."""
-        return any(each.end >= len(self.prompt.rstrip()) - within for each in self.questions)
+    def distance_to_answer(self, found: Found) -> int:
+        """Characters between a statement and the prompt's end, where the answer begins."""
+        return len(self.prompt.rstrip()) - found.end
+
+    def ends_with(self, tasks: Collection[str], within: int) -> bool:
+        """Whether something of these tasks is the last thing in the prompt, but for that many characters."""
+        end = len(self.prompt.rstrip())
+        return any(each.end >= end - within for each in self.questions if each.task in tasks)
 
     @cached_property
     def facts(self) -> tuple[Found, ...]:
         """Every statement of the form "The X is 5.", in order."""
-        found = [_found("single", match) for pattern in _FACTS.values() for match in pattern.finditer(self.prompt)]
+        found = [_found("single", match) for pattern in FACTS.values() for match in pattern.finditer(self.prompt)]
         return tuple(sorted(found, key=lambda each: each.start))
+
+    @cached_property
+    def worth_telling(self) -> tuple[Found, ...]:
+        """What a summary could tell: the facts, or in a text without any of that form its sentences with a number."""
+        if self.facts:
+            return self.facts
+        told = [match for match in _SENTENCE.finditer(self.prompt) if re.search(r"\d", match[0])]
+        return tuple(
+            Found("any", "", match[0], match.start(), match.end())
+            for match in told
+            if not any(each.start < match.end() and match.start() < each.end for each in self.questions)
+        )
 
     def statements(self, task: str) -> tuple[Found, ...]:
         """Every statement that a task plants, in order, whomever it is about."""
+        if task not in self._planted:
+            self._planted[task] = self._all_statements(task)
+        return self._planted[task]
+
+    def _all_statements(self, task: str) -> tuple[Found, ...]:
         if task == "single":
             return self.facts
         if task == "paraphrase":
-            found_pairs = [found for question in _paraphrases() for found in _paraphrased(question, self.prompt)]
+            found_pairs = [found for question in paraphrases() for found in _paraphrased(question, self.prompt)]
             return tuple(sorted(found_pairs, key=lambda each: each.start))
-        found = {each.start: each for pattern in _planted(task) for each in _all_found(task, pattern, self.prompt)}
+        found = {each.start: each for pattern in planted(task) for each in _all_found(task, pattern, self.prompt)}
         return tuple(found[start] for start in sorted(found))
 
     def answers(self, asked: Asked) -> list[Found]:
         """The statements that fit a question, in order."""
         if asked.task == "single":
             fitting = [found for found in self.facts if found.about == asked.about]
-            return fitting or list(_with_any_value(asked, self.prompt))
+            fitting = fitting or list(_with_any_value(asked, self.prompt))
+            return fitting or _nearest_sentence(self.prompt[asked.start : asked.end], self.prompt)
         if asked.task == "any":
-            return _nearest_sentence(asked, self.prompt)
+            return _nearest_sentence(asked.about, self.prompt)
         if asked.task == "paraphrase":
             return list(_paraphrased(asked.about, self.prompt))
         if asked.task == "chain":
@@ -179,16 +190,30 @@ class Reading:
         found = self.statements(asked.task)
         return found or (tuple(self.answers(asked)) if asked.task == "single" else ())
 
-    @cached_property
-    def asked_by_stem(self) -> Asked | None:
+    def asked_by(self, stem: str) -> Asked | None:
         """What the beginning of an answer, in the model's own mouth, leaves open; a stem may point to the question."""
-        stem = self.stem or ""
-        if not any(stem.endswith(pointing) for pointing in _POINTING):
-            for task, language, pattern in _stems():
+        if not any(stem.endswith(pointing) for pointing in POINTING):
+            for task, language, pattern in stems():
                 if (match := pattern.search(stem)) is not None:
                     groups = match.groupdict()
                     return Asked(task, groups.get("name") or groups["value"], 0, 0, language)
         return self.question
+
+
+# Prompts are asked about many times in a row, with one value after the other; long ones are few, as memory is not.
+_read_short, _read_long = lru_cache(maxsize=512)(Reading), lru_cache(maxsize=4)(Reading)
+_SHORT = 20_000  # characters
+
+
+def read(messages: Sequence[Message]) -> tuple[Reading, str | None]:
+    """What stands in a prompt, and the beginning of the answer where the last turn is the reader's own.
+
+    Turns of the reader's own that came before are a part of the prompt: a conversation is read from both sides.
+    """
+    stem = messages[-1].content if messages[-1].role == "assistant" else None
+    turns = messages if stem is None else messages[:-1]
+    prompt = "\n\n".join(message.content for message in turns)
+    return (_read_short if len(prompt) <= _SHORT else _read_long)(prompt), stem
 
 
 def value_form(value: str) -> str:
@@ -210,89 +235,35 @@ def _all_found(task: str, pattern: re.Pattern[str], prompt: str) -> Iterator[Fou
     return (_found(task, match) for match in pattern.finditer(prompt))
 
 
-def _pattern(template: str) -> re.Pattern[str]:
-    """A form as a pattern: its words as they are, and a group for each gap."""
-    gaps = _QUOTED_GAPS if '"{' in template else _GAPS
-    parts = re.split(r"\{(\w+)\}", template)
-    pieces = [
-        f"(?P<{part}>{gaps[part]})" if gap else re.escape(part)
-        for part, gap in zip(parts, cycle((False, True)), strict=False)
-    ]
-    return re.compile("".join(pieces))
-
-
-@cache
-def _planted(task: str) -> tuple[re.Pattern[str], ...]:
-    """The statements of a task in every language, without doubles."""
-    forms = FORMS[task].values()
-    templates = dict.fromkeys(text for form in forms for text in (form.statement, form.link) if text)
-    return tuple(_pattern(template) for template in templates)
-
-
-@cache
-def _question_forms() -> tuple[tuple[str, str, re.Pattern[str]], ...]:
-    """Every question that a form asks, with its task and language; the general question last."""
-    forms = [
-        (task, language, _pattern(form.question))
-        for task, languages in FORMS.items()
-        for language, form in languages.items()
-        if form.question and task != "single"
-    ]
-    return (*forms, *(("single", language, pattern) for language, pattern in _ASKED_FACTS.items()))
-
-
-@cache
-def _stems() -> tuple[tuple[str, str, re.Pattern[str]], ...]:
-    """Every beginning of an answer that says by itself what comes next; the general one last."""
-    forms = [
-        (task, language, re.compile(_pattern(form.stem).pattern + "$"))
-        for task, languages in FORMS.items()
-        for language, form in languages.items()
-        if "{" in form.stem and task != "single"
-    ]
-    return (*forms, *(("single", language, pattern) for language, pattern in _FACT_STEMS.items()))
-
-
 def _asked(prompt: str) -> Iterator[Asked]:
     """Every question of a known form, and every instruction."""
     taken: set[int] = set()  # ends: the general question also fits those of the forms
-    for task, language, pattern in _question_forms():
+    for task, language, pattern in question_forms():
         for match in pattern.finditer(prompt):
             if match.end() not in taken:
                 taken.add(match.end())
-                if match[0] in _paraphrases():
+                if match[0] in paraphrases():
                     yield Asked("paraphrase", match[0], match.start(), match.end())
                     continue
                 groups = match.groupdict()
                 yield Asked(task, groups.get("name") or groups["value"], match.start(), match.end(), language)
     for start, end in _outer_paragraphs(prompt):
-        for match in _INSTRUCTION.finditer(prompt, start, end):
-            task = "summary" if _FOR_FACTS.match(match[0]) else "other"
+        for match in INSTRUCTION.finditer(prompt, start, end):
+            reminder = "reminder" if REMINDER.match(match[0]) else "other"
+            task = "summary" if FOR_FACTS.match(match[0]) else reminder
             yield Asked(task, match[0], match.start(), match.end())
-
-
-@cache
-def _paraphrases() -> Mapping[str, tuple[str, re.Pattern[str]]]:
-    """By question: the words of the sentence that answers it, as far as they stand together, and its pattern."""
-    return {
-        pair.question: (
-            max(pair.statement.split("{}"), key=len),
-            re.compile(r"(?P<value>\w+)".join(map(re.escape, pair.statement.split("{}")))),
-        )
-        for pair in load_pairs()
-    }
 
 
 def _paraphrased(question: str, prompt: str) -> Iterator[Found]:
     """The sentences that answer a question in other words."""
-    words, pattern = _paraphrases()[question]
+    words, pattern = paraphrases()[question]
     if words in prompt:  # quick, and nearly always no
         for match in pattern.finditer(prompt):
             yield Found("paraphrase", question, match["value"], match.start(), match.end())
 
 
 def _asked_paraphrases(prompt: str) -> Iterator[Asked]:
-    for question in _paraphrases():
+    for question in paraphrases():
         start = prompt.find(question)
         while start >= 0:
             yield Asked("paraphrase", question, start, start + len(question))
@@ -302,7 +273,7 @@ def _asked_paraphrases(prompt: str) -> Iterator[Asked]:
 def _other_questions(prompt: str) -> Iterator[Asked]:
     """A question of no known form: the last one of the outer paragraphs at either end."""
     for start, end in _outer_paragraphs(prompt):
-        matches = list(_OTHER_QUESTION.finditer(prompt, start, end))
+        matches = list(OTHER_QUESTION.finditer(prompt, start, end))
         if matches:
             yield Asked("any", matches[-1][0], matches[-1].start(), matches[-1].end())
 
@@ -319,25 +290,27 @@ def _outer_paragraphs(prompt: str) -> Iterator[tuple[int, int]]:
 
 def _with_any_value(asked: Asked, prompt: str) -> Iterator[Found]:
     """Statements about what is asked for whose value is not a number."""
-    pattern = _ANY_VALUE[asked.language].format(name=re.escape(asked.about))
+    pattern = ANY_VALUE[asked.language].format(name=re.escape(asked.about))
     for match in re.finditer(pattern, prompt, re.IGNORECASE):
         yield Found("single", asked.about, match["value"], match.start(), match.end())
 
 
-def _nearest_sentence(asked: Asked, prompt: str) -> list[Found]:
+def _nearest_sentence(question: str, prompt: str) -> list[Found]:
     """The sentence that has the question's names and most of its words, if there is one; its value is all of it."""
-    names = [word.lower() for word in _WORD.findall(asked.about)[1:] if word[0].isupper() or word[0].isdigit()]
-    wanted = _word_stems(asked.about)
+    names = [word.lower() for word in _WORD.findall(question)[1:] if word[0].isupper() or word[0].isdigit()]
+    wanted = _word_stems(question)
     best: tuple[float, re.Match[str] | None] = (0.0, None)
+    end = len(prompt.rstrip())
     for sentence in _SENTENCE.finditer(prompt) if wanted else ():
-        if "?" in sentence[0] or any(name not in sentence[0].lower() for name in names):
+        begun = sentence.end() >= end and sentence[0][-1] not in ".!"  # the beginning of an answer, and no statement
+        if begun or "?" in sentence[0] or any(name not in sentence[0].lower() for name in names):
             continue
         share = len(wanted & _word_stems(sentence[0])) / len(wanted)
         if share >= _SHARED_WORDS and share > best[0]:
             best = (share, sentence)
     if (match := best[1]) is None:
         return []
-    return [Found("any", asked.about, match[0], match.start(), match.end())]
+    return [Found("any", question, match[0], match.start(), match.end())]
 
 
 def _word_stems(text: str) -> set[str]:

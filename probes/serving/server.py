@@ -5,7 +5,8 @@
         anthropic.Anthropic(base_url=server.url, api_key="any")
 
 It listens on 127.0.0.1 only, asks for no key, and takes any name for the model. Tokens are those of
-`probes.models.sim_tokens`: four characters each. The same question gets the same answer, as often as it is asked.
+`probes.models.sim_tokens`: four characters each. The same question gets the same answer, as often as it is asked, but
+with a temperature above 0 and no seed: then every repeat is drawn anew, as a model does, and the first as ever.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
-from probes.models.base import Completion, Transient
+from probes.models.base import Completion, Request, RequestRejected, Transient
 from probes.models.sim import SimulatedModel, simulated_model
 from probes.models.sim_tokens import count_tokens, tokens_of
 from probes.serving.failures import FailurePlan
@@ -71,6 +72,7 @@ class Server:
         self._rejects = tuple(rejects)
         self._names = tuple(models)
         self._keep_requests = keep_requests
+        self._asked: Counter[int] = Counter()  # questions with a temperature, by their hash
         self._caches: dict[Wire, PromptCache] = {_OPENAI: PromptCache(), _ANTHROPIC: PromptCache()}
         self._connections: set[Connection] = set()
         self._waiting: set[Connection] = set()
@@ -228,7 +230,10 @@ class Server:
             completion = Completion("", "stop")
         else:
             try:
-                completion = self._model.attempt(replace(question.request, max_tokens=room))
+                request = self._drawn(question.request)
+                completion = self._model.attempt(replace(request, max_tokens=room))
+            except RequestRejected as err:
+                raise Rejection(str(err)) from err
             except Transient as err:
                 raise Rejection(str(err), status=500, kind="server_error" if wire is _OPENAI else "api_error") from err
         return Answer(
@@ -240,6 +245,14 @@ class Server:
             reasoning_tokens=min(self._reasoning_tokens, question.request.max_tokens),
             refused=failure == "refusal",
         )
+
+    def _drawn(self, request: Request) -> Request:
+        """The request as one of several samples, where it asks for chance: a repeat says nothing of which it is."""
+        if not request.temperature or request.seed is not None:
+            return request
+        question = hash((request.messages, request.max_tokens, request.temperature, request.stop, request.logprobs))
+        self._asked[question] += 1
+        return replace(request, sample=self._asked[question] - 1)
 
     def _check_model(self, name: str) -> None:
         if self._names and name not in self._names:

@@ -209,7 +209,7 @@ def test_instructions_to_summarise_are_obeyed_where_each_reader_looks_for_them()
     }
     assert kept == {
         "sim/perfect": {"none", "before", "after", "bookend"},
-        "sim/any-instruction": {"before", "after", "bookend"},
+        "sim/any-instruction": {"before", "after", "bookend", "irrelevant"},  # it obeys whatever it is told
         "sim/last-instruction": {"after", "bookend"},
     }
 
