@@ -17,9 +17,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from probes.experiments import needle_options
-from probes.experiments.needle_options import NeedleOptions
-from probes.experiments.placement import PlacementOptions
+from probes.experiments import common
+from probes.experiments.needle_options import NeedleOptions, refuse_shares
+from probes.experiments.placement_options import PlacementOptions
 from probes.toml_files import parse_toml
 from tokenizer.errors import UsageError
 
@@ -71,6 +71,10 @@ def _read_entry(entry: Any, seed: Any, folder: Path, where: str) -> tuple[str, E
         raise UsageError(f"{where}: {what}", hint=f"the probes are {', '.join(OPTIONS)}")
     values = {"seed": seed, **{key: value for key, value in entry.items() if key != "probe"}}
     _refuse_unknown(values, set(OPTIONS[probe].model_fields) | {"probe"}, where, above=("models", "store"))
+    try:
+        refuse_shares(values.get("depths"))
+    except ValueError as err:
+        raise UsageError(f"{where}: depths: {err}", hint="e.g. depths = [0, 50, 100]") from err
     return probe, checked(OPTIONS[probe], with_paths(values, folder), where=where)
 
 
@@ -80,7 +84,7 @@ def with_paths(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     A ruler is the name of a tokenizer unless there is such a file.
     """
     found = dict(values)
-    for key in ("haystack", "needles"):
+    for key in ("haystack", "needles", "document", "instruction_file"):
         if isinstance(found.get(key), str | Path):
             found[key] = _path(folder, found[key]).absolute()
         elif isinstance(found.get(key), list | tuple):
@@ -113,7 +117,7 @@ def with_windows(options: ExperimentOptions, windows: Sequence[int | None]) -> E
     Raises:
         UsageError: there is a share, and no model says how large its window is.
     """
-    return needle_options.with_windows(options, windows) if isinstance(options, NeedleOptions) else options
+    return common.with_windows(options, windows)
 
 
 def checked(kind: type[Options], values: dict[str, Any], *, where: str) -> Options:
