@@ -1,83 +1,59 @@
-"""What a placement run found: per arm the coverage of its answers and the margin of its facts, and declared contrasts.
+"""What a placement run found, as rows: by arm, tenth, kind of fact, constraint and place, and what the answers took.
 
-Coverage: a fact counts as covered when its value and its name stand in one sentence of the answer; a value in a
-sentence with only another fact's name is mis-bound. Margin: the log-probability of the right value less the logarithm
-of the mean probability of the other planted values, after the same stem, in nats. Both are averaged inside a block,
-and blocks are what is compared. Where the text is a transcript, an answer that begins as a turn of it, with a speaker's
-name and a colon, is counted as a dialogue continued; what follows the name is not judged.
+    read_outcomes (placement_outcomes) -> the rows here, contrasts (placement_contrasts) -> sentences
+
+Coverage, the constraints and everything else that is read from written answers is in `placement_summary`; the margin
+is the log-probability of the right value less the logarithm of the mean probability of the other planted values, after
+the same stem, in nats. All of it is averaged inside a block, and blocks are what is counted and compared.
 """
 
 import math
-import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from statistics import median
 from typing import Any
 
-from probes.experiments.placement import ARMS, CONTRASTS, FACTS, INSTRUCTED
-from probes.models.base import Completion
-from probes.plan import PlannedTrial, Result
-from probes.scoring import Outcome, abstains, mentions
-from probes.sentences import sentence_ends
-from probes.stats import (
-    LEVEL,
-    Interval,
-    difference_words,
-    fewest_blocks,
-    holm,
-    mean_interval,
-    paired_difference,
-    too_few_words,
+from probes.experiments import placement_sentences
+from probes.experiments.placement_contrasts import Declared as Declared  # noqa: PLC0414 - these are the module's face
+from probes.experiments.placement_contrasts import contrast_rows as contrast_rows  # noqa: PLC0414
+from probes.experiments.placement_contrasts import length_rows as length_rows  # noqa: PLC0414
+from probes.experiments.placement_contrasts import noise_rows as noise_rows  # noqa: PLC0414
+from probes.experiments.placement_contrasts import rest_of
+from probes.experiments.placement_options import INSTRUCTED
+from probes.experiments.placement_outcomes import (
+    ArmOutcome,
+    Setting,
+    answers,
+    arms_in,
+    block_value,
+    centre_of_mass,
+    fact_values,
+    in_arm,
+    in_order,
+    kept_mass,
+    least_measurable,
+    mean,
+    position_values,
+    setting_of,
 )
+from probes.experiments.placement_outcomes import Outcomes as Outcomes  # noqa: PLC0414
+from probes.experiments.placement_outcomes import margin as margin  # noqa: PLC0414
+from probes.experiments.placement_outcomes import read_outcomes as read_outcomes  # noqa: PLC0414
+from probes.experiments.placement_summary import SCORER as SCORER  # noqa: PLC0414
+from probes.experiments.placement_summary import Summary as Summary  # noqa: PLC0414
+from probes.experiments.placement_summary import continues as continues  # noqa: PLC0414
+from probes.experiments.placement_summary import read_summary as read_summary  # noqa: PLC0414
+from probes.missing import worst_case_bounds
+from probes.plan import Result
+from probes.prices import NANO
+from probes.stats import Interval, difference_interval, mean_interval, rate_interval
 from probes.store import Score as Verdict
 
-SCORER = "coverage@2"
 Row = dict[str, Any]
-Setting = tuple[str, int]  # model, length in ruler tokens
-SUMMARY_RATE = 0.3  # with fewer of the facts kept, answers are no summaries of them
-COPIED_RUN = 8  # words in a row that no summary shares with its document by accident
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What one generated answer holds.
-
-    `covered` and `misbound` are numbers of facts, first tenth of the document to last. `copied` is the share of the
-    answer's eight-word runs that stand in the document word for word, `repeated` the share that stood earlier in the
-    answer itself. `continued`: the answer begins as a turn of the dialogue; None where the text is none.
-    """
-
-    outcome: Outcome
-    covered: tuple[int, ...] = ()
-    misbound: tuple[int, ...] = ()
-    copied: float = 0.0
-    repeated: float = 0.0
-    continued: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Margins:
-    """The margins of one document in one arm, a value for each fact, and the raw log-probabilities beside them."""
-
-    margins: tuple[float, ...]
-    logprobs: tuple[float, ...]
-
-    @property
-    def mean(self) -> float:
-        """The document's margin."""
-        return sum(self.margins) / len(self.margins)
-
-
-@dataclass(frozen=True, slots=True)
-class ArmOutcome:
-    """Everything known of one document in one arm; None where it was not asked, or not all of it came back."""
-
-    summary: Summary | None
-    margins: Margins | None
-
-
-Outcomes = dict[Setting, dict[int, dict[str, ArmOutcome]]]  # setting -> block -> arm
+TENTHS = 10
+contrast_sentences = placement_sentences.contrast_sentences
+manner_sentence = placement_sentences.manner_sentence
 
 
 def verdicts(results: Iterable[Result]) -> list[Verdict]:
@@ -87,188 +63,8 @@ def verdicts(results: Iterable[Result]) -> list[Verdict]:
         if each.trial.cell["measure"] == "coverage" and each.completion is not None:
             summary = read_summary(each.completion, each.trial)
             kept = {key: value for key, value in asdict(summary).items() if key != "outcome"}
-            found.append(Verdict(each.trial_id, summary.outcome, len(summary.covered) / FACTS, kept))
+            found.append(Verdict(each.trial_id, summary.outcome, summary.coverage, kept))
     return found
-
-
-def read_outcomes(results: Iterable[Result]) -> Outcomes:
-    """Score every answer, and put the log-probabilities of each document and arm together.
-
-    The results must hold their prompts: what is copied is told by the document.
-    """
-    grouped: dict[tuple[Setting, int, str], list[Result]] = defaultdict(list)
-    for result in results:
-        cell = result.trial.cell
-        grouped[(result.model, cell["length_tokens"]), cell["block"], cell["arm"]].append(result)
-    outcomes: Outcomes = defaultdict(lambda: defaultdict(dict))
-    for (setting, block, arm), group in grouped.items():
-        answers = [each for each in group if each.trial.cell["measure"] == "coverage"]
-        tried = [each for each in answers if each.completion is not None or each.error_kind is not None]
-        summary = read_summary(tried[0].completion, tried[0].trial) if tried else None
-        scored = [each for each in group if each.trial.cell["measure"] == "margin"]
-        outcomes[setting][block][arm] = ArmOutcome(summary, _margins(scored))
-    return outcomes
-
-
-def read_summary(completion: Completion | None, trial: PlannedTrial) -> Summary:
-    """Score one answer: which facts it keeps with their names, which it gives to another, and what it is like.
-
-    An answer that continues a dialogue is no refusal, whatever its speakers decline.
-    """
-    cell = trial.cell
-    if completion is None:
-        return Summary("error")
-    text = completion.text
-    ends = (*sentence_ends(text), len(text))
-    sentences = [text[start:end] for start, end in pairwise(ends)]
-    covered, misbound = [], []
-    for fact, (name, value) in enumerate(zip(cell["names"], cell["values"], strict=True)):
-        holding = [sentence for sentence in sentences if mentions(sentence, value)]
-        if any(mentions(sentence, name) for sentence in holding):
-            covered.append(fact)
-        elif any(mentions(sentence, other) for sentence in holding for other in cell["names"]):
-            misbound.append(fact)
-    continued = continues(text, cell["speakers"]) if "speakers" in cell else None
-    declines = not covered and not misbound and not continued and abstains(text)
-    if completion.stop_reason == "refusal" or declines:
-        outcome: Outcome = "refusal"
-    elif completion.stop_reason in ("max_tokens", "context_full"):
-        outcome = "truncated"
-    else:
-        outcome = "hit" if covered else "miss"
-    prompt = "\n".join(message.content for message in trial.request.messages)
-    runs, known = _runs(text), set(_runs(prompt))
-    copied = sum(run in known for run in runs) / len(runs) if runs else 0.0
-    repeated = 1 - len(set(runs)) / len(runs) if runs else 0.0
-    return Summary(outcome, tuple(covered), tuple(misbound), copied, repeated, continued)
-
-
-def continues(text: str, speakers: Sequence[str]) -> bool:
-    """Whether an answer begins with a speaker's name and a colon, as a turn of the dialogue does; marks do not count.
-
-    Example: continues("**Ben:** It rained.", ["Ana", "Ben"]) -> True; continues("Ana and Ben: a summary", ...) -> False
-    """
-    names = "|".join(map(re.escape, speakers))
-    return re.match(rf"[\W_]*(?:{names})[*_\s]*:", text) is not None
-
-
-def _runs(text: str) -> list[tuple[str, ...]]:
-    """Every run of eight words of a text, in order; none in a shorter text."""
-    words = text.lower().split()
-    return [tuple(words[start : start + COPIED_RUN]) for start in range(len(words) - COPIED_RUN + 1)]
-
-
-def _margins(results: Sequence[Result]) -> Margins | None:
-    """The margins of one document in one arm; None unless every log-probability is there."""
-    missing = any(each.completion is None or each.completion.logprobs is None for each in results)
-    if missing or len(results) < FACTS**2:  # each of the values after the question for each of the facts
-        return None
-    logprobs: dict[int, dict[int, float]] = defaultdict(dict)
-    for each in results:
-        assert each.completion is not None
-        assert each.completion.logprobs is not None
-        cell = each.trial.cell
-        logprobs[cell["asked"]][cell["offered"]] = sum(token.logprob for token in each.completion.logprobs)
-    margins = tuple(margin(offered[asked], _without(offered, asked)) for asked, offered in sorted(logprobs.items()))
-    return Margins(margins, tuple(offered[asked] for asked, offered in sorted(logprobs.items())))
-
-
-def margin(right: float, others: Sequence[float]) -> float:
-    """Log p(right) - log of the mean p of the others, all given as natural logarithms.
-
-    Example: margin(log 0.5, [log 0.1, log 0.3]) -> log(0.5 / 0.2) = 0.916
-    """
-    highest = max(others)
-    mean = sum(math.exp(other - highest) for other in others) / len(others)
-    return right - highest - math.log(mean)
-
-
-def _without(values: Mapping[int, float], key: int) -> list[float]:
-    return [value for number, value in values.items() if number != key]
-
-
-def arm_rows(outcomes: Outcomes, *, seed: int) -> list[Row]:
-    """One row an arm: margin and coverage with their intervals over blocks, and the outcomes counted apart."""
-    rows = []
-    for (model, length), blocks in outcomes.items():
-        for arm in ARMS:
-            found = [block[arm] for block in blocks.values() if arm in block]
-            margins = [each.margins for each in found if each.margins]
-            summaries = [each.summary for each in found if each.summary]
-            read = [each for each in summaries if each.outcome not in ("error", "refusal")]
-            margin_interval = mean_interval([each.mean for each in margins], seed=seed)
-            coverage = mean_interval([len(each.covered) / FACTS for each in read], seed=seed, least=0.0, most=1.0)
-            if not margins and not summaries:
-                continue
-            counts = Counter(each.outcome for each in summaries)
-            continued = [each.continued for each in read if each.continued is not None]
-            rows.append(
-                {
-                    "model": model,
-                    "length_tokens": length,
-                    "arm": arm,
-                    "margin_blocks": len(margins),
-                    "margin_nats": margin_interval.estimate if margin_interval else None,
-                    "margin_low": margin_interval.low if margin_interval else None,
-                    "margin_high": margin_interval.high if margin_interval else None,
-                    "logprob_nats": _mean([sum(each.logprobs) / len(each.logprobs) for each in margins]),
-                    "coverage_blocks": len(read),
-                    "coverage_rate": coverage.estimate if coverage else None,
-                    "coverage_low": coverage.low if coverage else None,
-                    "coverage_high": coverage.high if coverage else None,
-                    "misbound_rate": _mean([len(each.misbound) / FACTS for each in read]),
-                    "copied_rate": _mean([each.copied for each in read]),
-                    "repeated_rate": _mean([each.repeated for each in read]),
-                    "continued": sum(continued) if continued else None,
-                    **{name: counts[name] for name in ("refusal", "truncated", "error")},
-                }
-            )
-    return rows
-
-
-def decile_rows(outcomes: Outcomes) -> list[Row]:
-    """One row for each arm and tenth of the document: the mean margin and the coverage there."""
-    rows = []
-    for (model, length), blocks in outcomes.items():
-        for arm in ARMS:
-            found = [block[arm] for block in blocks.values() if arm in block]
-            margins = [each.margins.margins for each in found if each.margins]
-            read = [each.summary for each in found if each.summary and each.summary.outcome not in ("error", "refusal")]
-            for decile in range(FACTS) if margins or read else ():
-                rows.append(
-                    {
-                        "model": model,
-                        "length_tokens": length,
-                        "arm": arm,
-                        "decile": decile + 1,
-                        "margin_blocks": len(margins),
-                        "margin_nats": _mean([values[decile] for values in margins]),
-                        "coverage_blocks": len(read),
-                        "coverage_rate": _mean([float(decile in summary.covered) for summary in read]),
-                    }
-                )
-    return rows
-
-
-def contrast_rows(outcomes: Outcomes, *, seed: int) -> list[Row]:
-    """One row a declared contrast and outcome, with the p-values of a setting's contrasts corrected after Holm."""
-    rows = []
-    for (model, length), blocks in outcomes.items():
-        for outcome, most in (("margin_nats", math.inf), ("coverage_rate", 1.0)):
-            pairs = {pair: differences for pair in CONTRASTS if (differences := _paired(blocks, pair, outcome))}
-            found = [
-                (pair, difference)
-                for pair, differences in pairs.items()
-                if (difference := paired_difference(differences, seed=seed, tests=len(pairs), most=most)) is not None
-            ]
-            corrected = holm([difference.p_value for _, difference in found])
-            for ((arm, control), difference), p_holm in zip(found, corrected, strict=True):
-                rows.append(
-                    {"model": model, "length_tokens": length, "outcome": outcome, "arm": arm, "control": control}
-                    | difference.row()
-                    | {"p_holm": p_holm}
-                )
-    return rows
 
 
 def instructed_summaries(outcomes: Outcomes) -> list[Summary]:
@@ -278,101 +74,280 @@ def instructed_summaries(outcomes: Outcomes) -> list[Summary]:
         for blocks in outcomes.values()
         for block in blocks.values()
         for arm in INSTRUCTED
-        if arm in block and (summary := block[arm].summary) is not None
+        if arm in block
+        for summary in block[arm].summaries.values()
     ]
 
 
-def manner_sentence(summaries: Sequence[Summary], model: str = "this model") -> str:
-    """Whether answers to the instruction are summaries at all, in words chosen by the figures.
+def _known(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
 
-    `model` names the model inside a sentence, e.g. "a model this small".
+
+def _limits(prefix: str, interval: Interval | None) -> Row:
+    """The two ends of an interval as keys."""
+    return {f"{prefix}_low": interval and interval.low, f"{prefix}_high": interval and interval.high}
+
+
+# --------------------------------------------------------------------------------------------------------- arms
+
+
+def arm_rows(outcomes: Outcomes, *, seed: int) -> list[Row]:
+    """One row an arm: margin and coverage with their intervals over blocks, and the outcomes counted apart.
+
+    `answers` are those that were read or refused, `summaries` of these what was asked for at all; `measurable` is
+    whether in every arm with the instruction enough of them are. `coverage_worst_low` and `coverage_worst_high`: where
+    the coverage would lie if every missing answer had kept nothing, or everything. `order_tau`: Kendall's tau-b of the
+    order in which an answer tells facts. `altered`: numbers beside a fact's name that the text does not hold, an
+    answer. `words` are means an answer.
     """
-    read = [each for each in summaries if each.outcome not in ("error", "refusal")]
-    continued = [each for each in read if each.continued]
-    others = [each for each in read if not each.continued]
-    copied = _copies(others)
-    repeated = sum(each.repeated >= 0.5 > each.copied for each in others)
-    kept, facts = sum(len(each.covered) for each in read), FACTS * len(read)
-    sentences = [_dialogue_sentence(continued, len(read))] if any(each.continued is not None for each in read) else []
-    if others or not read:
-        which = f"the other {len(others)}" if continued else f"{len(others)} answers to the instruction"
-        sentences.append(
-            f"Of {which}, {copied} mostly copy the text word for word, {repeated} mostly repeat themselves, and "
-            f"{len(others) - copied - repeated} are in words of their own."
-        )
-    sentences.append(f"Together they keep {kept} of {facts} facts with their names.")
-    if len(continued) > len(read) / 2:
-        reciting = ", mostly by reciting it" if _copies(continued) > len(continued) / 2 else ""
-        sentences.append(f"So {model} continues a dialogue instead of summarising it{reciting}.")
-    elif copied + repeated + len(continued) > len(read) / 2:
-        sentences.append(f"So {model} goes on with the text instead of summarising it.")
-    elif kept < SUMMARY_RATE * facts:
-        sentences.append("So they are no summaries that could be compared.")
-    return " ".join(sentences)
+    rows = []
+    for setting, blocks in outcomes.items():
+        least = least_measurable(blocks)
+        for arm in arms_in(blocks):
+            found = in_arm(blocks, arm)
+            summaries = answers(found)
+            if not summaries and not any(each.margins for each in found):
+                continue
+            rows.append(
+                {"model": setting.model, "length_tokens": setting.length_tokens, "arm": arm}
+                | _margin_part(found, seed)
+                | _answer_part(found, seed)
+                | _manner_part(found)
+                | {"measurable": least.measurable if least else None}
+                | rest_of(setting)
+            )
+    return rows
 
 
-def _dialogue_sentence(continued: Sequence[Summary], answers: int) -> str:
-    """In how many answers the model went on with the dialogue, and what these are like."""
-    if not continued:
-        return f"In none of {answers} answers to the instruction did the model go on with the dialogue."
-    count = f"all {answers}" if len(continued) == answers else f"{len(continued)} of {answers}"
+def _margin_part(found: Sequence[ArmOutcome], seed: int) -> Row:
+    margins = [each.margins for each in found if each.margins]
+    interval = mean_interval([each.mean for each in margins], seed=seed)
     return (
-        f"In {count} answers to the instruction the model went on with the dialogue, a speaker's name first, instead "
-        f"of summarising it; {_copies(continued)} of these mostly copy the text word for word."
+        {"margin_blocks": len(margins), "margin_nats": interval and interval.estimate}
+        | _limits("margin", interval)
+        | {"logprob_nats": mean(each.logprob for each in margins)}
     )
 
 
-def _copies(summaries: Sequence[Summary]) -> int:
-    """How many answers mostly copy the text."""
-    return sum(each.copied >= 0.5 for each in summaries)
+def _answer_part(found: Sequence[ArmOutcome], seed: int) -> Row:
+    read = [each.read for each in found if each.read]
+    coverage = rate_interval(_known(block_value(each, "coverage_rate") for each in found), seed=seed)
+    continued = [each.continued for group in read for each in group if each.continued is not None]
+    counts = Counter(each.outcome for each in answers(found))
+    return (
+        {"coverage_blocks": len(read), "coverage_rate": coverage and coverage.estimate}
+        | _limits("coverage", coverage)
+        | {
+            "misbound_rate": mean(mean(len(each.misbound) / each.facts for each in group) for group in read),
+            "copied_rate": mean(mean(each.copied for each in group) for group in read),
+            "repeated_rate": mean(mean(each.repeated for each in group) for group in read),
+            "continued": sum(continued) if continued else None,
+            **{name: counts[name] for name in ("refusal", "truncated", "error")},
+        }
+    )
 
 
-def contrast_sentences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """One sentence a contrast, in words chosen by the figures, and what this many blocks could have shown.
+def _manner_part(found: Sequence[ArmOutcome]) -> Row:
+    """What the answers of one arm are like beside their coverage; means are over blocks."""
+    tried = answers(found)
+    given = [each for each in tried if each.outcome != "error"]
+    read = [each.read for each in found if each.read]
+    values = [each.coverage if each.readable else None for each in tried]
+    worst = worst_case_bounds(values, least=0.0, most=1.0) or (None, None)
+    orders = _known(mean(each.order_kept() for each in group) for group in read)
+    altered = _known(mean(None if each.altered is None else len(each.altered) for each in group) for group in read)
+    return {
+        "samples": max((len(each.summaries) for each in found), default=0),
+        "answers": len(given),
+        "summaries": sum(each.is_summary for each in given),
+        "summary_rate": sum(each.is_summary for each in given) / len(given) if given else None,
+        "coverage_worst_low": worst[0],
+        "coverage_worst_high": worst[1],
+        "words": mean(mean(each.words for each in group) for group in read),
+        "order_blocks": len(orders),
+        "order_tau": mean(orders),
+        "altered": mean(altered),
+        "constraint_rate": mean(block_value(each, "constraint_rate") for each in found),
+    }
 
-    `rows` are the contrasts of one outcome, which are one family of tests.
+
+# ---------------------------------------------------------------------------------------------- places in the text
+
+
+def decile_rows(outcomes: Outcomes, *, seed: int = 1) -> list[Row]:
+    """One row for each arm and tenth of the text that holds facts: margin and coverage there, with their intervals.
+
+    `facts` is the mean number of facts that a block has there; several of one block are averaged.
     """
-    sentences = []
-    for row in rows:
-        unit, scale, digits = ("nats", 1, 2) if row["outcome"] == "margin_nats" else ("points", 100, 0)
-        interval = Interval(row["difference"], row["low"], row["high"])
-        figures = difference_words(interval, row["p_holm"], row["blocks"], scale=scale, unit=unit, digits=digits)
-        what = "margin" if row["outcome"] == "margin_nats" else "coverage"
-        pair = CONTRASTS[row["arm"], row["control"]]
-        if row["detectable"]:
-            figures += f", which can show {scale * row['detectable']:.{digits}f} or more"
-        if row["p_holm"] < 1 - LEVEL and row["low"] * row["high"] > 0:
-            more = "more" if row["difference"] > 0 else "less"
-            sentences.append(f"{pair}: {more} {what} ({figures}).")
-        else:
-            sentences.append(f"{pair}: no clear difference in {what} ({figures}).")
-    tests = len(rows)
-    if rows and (most := max(row["blocks"] for row in rows)) < fewest_blocks(tests):
-        sentences.append(too_few_words(most, tests))
-    elif tests > 1:
-        sentences.append(f"The p-values are corrected for {tests} contrasts (Holm), the intervals are not.")
-    return sentences
+    rows = []
+    for setting, blocks in outcomes.items():
+        for arm in arms_in(blocks):
+            found = in_arm(blocks, arm)
+            coverage, margins = (_by_tenth(found, name) for name in ("coverage_rate", "margin_nats"))
+            placed: Counter[int] = Counter(tenth(position) for each in found for position in each.positions)
+            for number in sorted(coverage.keys() | margins.keys()):
+                kept = rate_interval(coverage[number], seed=seed)
+                held = mean_interval(margins[number], seed=seed)
+                rows.append(
+                    {"model": setting.model, "length_tokens": setting.length_tokens, "arm": arm, "decile": number}
+                    | {"margin_blocks": len(margins[number]), "margin_nats": held and held.estimate}
+                    | {"coverage_blocks": len(coverage[number]), "coverage_rate": kept and kept.estimate}
+                    | _limits("margin", held)
+                    | _limits("coverage", kept)
+                    | {"facts": placed[number] / len(found)}
+                    | rest_of(setting)
+                )
+    return rows
 
 
-def _paired(blocks: Mapping[int, Mapping[str, ArmOutcome]], pair: tuple[str, str], outcome: str) -> list[float]:
-    """One difference for each block that has the outcome in both arms."""
-    differences = []
-    for arms in blocks.values():
-        values = [_value(arms.get(arm), outcome) for arm in pair]
-        if values[0] is not None and values[1] is not None:
-            differences.append(values[0] - values[1])
-    return differences
+def tenth(position: float) -> int:
+    """The tenth of the text, 1 to 10, in which a position from 0 to 1 lies."""
+    return min(TENTHS, int(position * TENTHS + 1e-9) + 1)
 
 
-def _value(found: ArmOutcome | None, outcome: str) -> float | None:
-    if found is None:
-        return None
-    if outcome == "margin_nats":
-        return found.margins.mean if found.margins else None
-    if found.summary is None or found.summary.outcome in ("error", "refusal"):
-        return None
-    return len(found.summary.covered) / FACTS
+def _by_tenth(found: Iterable[ArmOutcome], outcome: str) -> dict[int, list[float]]:
+    """One value a block for each tenth that holds a fact of it."""
+    tenths: dict[int, list[float]] = defaultdict(list)
+    for each in found:
+        values = fact_values(each, outcome)
+        here: dict[int, list[float]] = defaultdict(list)
+        for position, value in zip(each.positions, values or (), strict=False):
+            here[tenth(position)].append(value)
+        for number, some in here.items():
+            tenths[number].append(sum(some) / len(some))
+    return tenths
 
 
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
+def position_rows(outcomes: Outcomes, *, seed: int) -> list[Row]:
+    """One row for each arm, outcome and measure of where in the text facts are kept, with its interval over blocks.
+
+    primacy, recency and middle_deficit as in `placement_outcomes.position_values`; centre_of_mass: where that which is
+    kept stands on average, as a share of the text.
+    """
+    rows = []
+    for setting, blocks in outcomes.items():
+        for arm in arms_in(blocks):
+            found = in_arm(blocks, arm)
+            for outcome, most in (("margin_nats", math.inf), ("coverage_rate", 1.0)):
+                measured = [position_values(each, outcome) for each in found]
+                for measure in ("primacy", "recency", "middle_deficit"):
+                    values = _known(each.get(measure) for each in measured)
+                    interval = difference_interval(values, seed=seed, most=most)
+                    rows += _position_row(setting, arm, (outcome, measure), interval, len(values))
+            masses = [mass for each in found if (mass := kept_mass(each))]
+            centre = centre_of_mass(masses, seed=seed)
+            rows += _position_row(setting, arm, ("coverage_rate", "centre_of_mass"), centre, len(masses))
+    return rows
+
+
+def _position_row(
+    setting: Setting, arm: str, what: tuple[str, str], interval: Interval | None, blocks: int
+) -> list[Row]:
+    if interval is None:
+        return []
+    row = {"model": setting.model, "length_tokens": setting.length_tokens, "arm": arm}
+    row |= {"outcome": what[0], "measure": what[1], "blocks": blocks}
+    row |= {"value": interval.estimate, "low": interval.low, "high": interval.high}
+    return [row | rest_of(setting)]
+
+
+# ------------------------------------------------------------------------------------------- kinds and constraints
+
+
+def kind_rows(outcomes: Outcomes, *, seed: int) -> list[Row]:
+    """One row for each arm and kind of fact (decision, commitment, incidental): coverage and margin over blocks."""
+    rows = []
+    for setting, blocks in outcomes.items():
+        kinds = dict.fromkeys(kind for block in blocks.values() for each in block.values() for kind in each.kinds)
+        for arm in arms_in(blocks) if kinds else ():
+            for kind in kinds:
+                kept, held = (_of_kind(in_arm(blocks, arm), kind, name) for name in ("coverage_rate", "margin_nats"))
+                coverage, margins = rate_interval(kept, seed=seed), mean_interval(held, seed=seed)
+                if coverage is None and margins is None:
+                    continue
+                rows.append(
+                    {"model": setting.model, "length_tokens": setting.length_tokens, "arm": arm, "kind": kind}
+                    | {"coverage_blocks": len(kept), "coverage_rate": coverage and coverage.estimate}
+                    | _limits("coverage", coverage)
+                    | {"margin_blocks": len(held), "margin_nats": margins and margins.estimate}
+                    | _limits("margin", margins)
+                    | rest_of(setting)
+                )
+    return rows
+
+
+def _of_kind(found: Iterable[ArmOutcome], kind: str, outcome: str) -> list[float]:
+    """One value for each block that has facts of a kind: their mean."""
+    shares = []
+    for each in found:
+        values = fact_values(each, outcome)
+        if values is not None:
+            shares.append(mean(value for name, value in zip(each.kinds, values, strict=True) if name == kind))
+    return _known(shares)
+
+
+def constraint_rows(outcomes: Outcomes, *, seed: int) -> list[Row]:
+    """One row for each arm and constraint of the instruction: how many answers follow it, with an interval over blocks.
+
+    The rate is the mean over blocks.
+    """
+    rows = []
+    for setting, blocks in outcomes.items():
+        for arm in arms_in(blocks):
+            groups = [each.read for each in in_arm(blocks, arm) if each.read]
+            for name in dict.fromkeys(name for group in groups for each in group for name in each.constraints):
+                shares = _known(
+                    mean(float(each.constraints[name]) for each in group if name in each.constraints)
+                    for group in groups
+                )
+                told = [each.constraints[name] for group in groups for each in group if name in each.constraints]
+                interval = rate_interval(shares, seed=seed)
+                rows.append(
+                    {"model": setting.model, "length_tokens": setting.length_tokens, "arm": arm, "constraint": name}
+                    | {"blocks": len(shares), "answers": len(told), "followed": sum(told)}
+                    | {"rate": interval and interval.estimate, "low": interval and interval.low}
+                    | {"high": interval and interval.high}
+                    | rest_of(setting)
+                )
+    return rows
+
+
+# --------------------------------------------------------------------------------------------------------- cost
+
+
+def cost_rows(results: Iterable[Result]) -> list[Row]:
+    """One row for each arm and measure: what an answer took. Written answers and log-probabilities stand apart.
+
+    Tokens and dollars are means an answer, seconds medians, each over the answers for which it is known, None where it
+    is for none; `unpriced` answers have no known price. An answer that an earlier run paid for counts with its price.
+    """
+    grouped: dict[tuple[Setting, str, str], list[Result]] = defaultdict(list)
+    arms: dict[tuple[Setting, str], None] = {}
+    for result in results:
+        cell = result.trial.cell
+        if result.completion is not None:
+            grouped[setting_of(result), cell["measure"], cell["arm"]].append(result)
+            arms[setting_of(result), cell["measure"]] = None
+    rows = []
+    for setting, measure in arms:
+        there = [key[2] for key in grouped if key[:2] == (setting, measure)]
+        rows += [_cost_row(setting, arm, measure, grouped[setting, measure, arm]) for arm in in_order(there)]
+    return rows
+
+
+def _cost_row(setting: Setting, arm: str, measure: str, found: Sequence[Result]) -> Row:
+    completions = [each.completion for each in found if each.completion is not None]
+    usages = [each.usage for each in completions]
+    prices = _known(each.cost_nano_usd for each in found)
+    row: Row = {"model": setting.model, "length_tokens": setting.length_tokens, "arm": arm, "measure": measure}
+    for key in ("input_tokens", "output_tokens", "cache_read_tokens", "prompt_tokens_evaluated"):
+        row[key] = mean(getattr(usage, key) for usage in usages)
+    seconds = [_known(getattr(each, key) for each in completions) for key in ("latency_s", "first_token_s")]
+    row |= {
+        "answers": len(completions),
+        "cost_usd": sum(prices) / len(prices) / NANO if prices else None,
+        "unpriced": len(found) - len(prices),
+        "latency_s": median(seconds[0]) if seconds[0] else None,
+        "first_token_s": median(seconds[1]) if seconds[1] else None,
+    }
+    return row | rest_of(setting)

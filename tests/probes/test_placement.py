@@ -1,4 +1,4 @@
-"""The placement plan is balanced and byte-exact, and its figures say what planted readers do."""
+"""The figures of a placement run say what planted readers do."""
 
 import math
 from dataclasses import replace
@@ -6,16 +6,7 @@ from dataclasses import replace
 import pytest
 
 from probes.experiments.common import Ruler
-from probes.experiments.placement import (
-    ARMS,
-    FACTS,
-    FRAMES,
-    Framing,
-    PlacementOptions,
-    arrange,
-    plan_placement,
-    williams_row,
-)
+from probes.experiments.placement import DEFAULT_ARMS, FACTS, PlacementOptions, plan_placement
 from probes.experiments.placement_results import (
     arm_rows,
     continues,
@@ -45,73 +36,6 @@ def ask(name: str, asked: Plan) -> list[Result]:
     return [Result(name, str(n), trial, model.answer(trial.request)) for n, trial in enumerate(asked.trials)]
 
 
-def test_the_square_is_latin_and_balances_neighbours() -> None:
-    rows = [williams_row(row) for row in range(FACTS)]
-    assert all(len({row[column] for row in rows}) == FACTS for column in range(FACTS))
-    neighbours = [(row[column], row[column + 1]) for row in rows for column in range(FACTS - 1)]
-    assert len(set(neighbours)) == len(neighbours) == FACTS * (FACTS - 1)
-
-
-@pytest.mark.parametrize("framing", FRAMES)
-def test_over_ten_blocks_every_fact_stands_once_in_every_tenth(framing: Framing) -> None:
-    trials = plan(blocks=10, measure=("coverage",), place=("none",), framing=framing).trials
-    stands = {(name, tenth) for trial in trials for tenth, name in enumerate(trial.cell["names"])}
-    assert len(stands) == FACTS * FACTS
-    for trial in trials:
-        text = trial.request.messages[0].content
-        offsets = [text.index(f"for {name} is {value}.") for name, value in zip(*facts(trial), strict=True)]
-        assert offsets == sorted(offsets)
-        tenths = [round(offset / len(text) * FACTS - 0.5) for offset in offsets]
-        assert all(abs(tenth - expected) <= 1 for expected, tenth in enumerate(tenths))
-
-
-def facts(trial: object) -> tuple[list[str], list[str]]:
-    return trial.cell["names"], trial.cell["values"]  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize("framing", FRAMES)
-def test_arms_share_the_text_and_controls_have_as_many_characters(framing: Framing) -> None:
-    frame = FRAMES[framing]
-    assert len(frame.padding) == len(frame.instruction)
-    prompts = {arm: arrange(arm, "The text.", frame) for arm in ARMS}
-    assert all(prompt.count(f"<{framing}>\nThe text.\n</{framing}>") == 1 for prompt in prompts.values())
-    assert len(prompts["before"]) == len(prompts["padded-before"])
-    assert len(prompts["after"]) == len(prompts["padded-after"])
-    assert [prompts[arm].count(frame.instruction) for arm in ARMS] == [0, 0, 1, 0, 1, 2]
-    assert prompts["before"].startswith(frame.instruction)
-    assert prompts["after"].endswith(frame.instruction)
-
-
-@pytest.mark.parametrize("framing", FRAMES)
-def test_the_instruction_names_its_text_and_is_free_of_pointing_words(framing: Framing) -> None:
-    words = FRAMES[framing].instruction.lower().split()
-    assert f"{framing} tags" in " ".join(words)
-    assert not {"above", "below", "following", "preceding", "this", "here"} & set(words)
-
-
-def test_a_transcript_is_turns_by_two_speakers_of_the_length_asked_for() -> None:
-    for trial in plan(blocks=10, measure=("coverage",), place=("none",), framing="transcript").trials:
-        text = trial.request.messages[0].content.removeprefix("<transcript>\n").removesuffix("\n</transcript>")
-        turns = [line.split(": ", 1) for line in text.splitlines()]
-        assert [speaker for speaker, _ in turns] == (trial.cell["speakers"] * len(turns))[: len(turns)]
-        planted = [f"The quota for {name} is {value}." for name, value in zip(*facts(trial), strict=True)]
-        prose = text
-        for fact in planted:
-            assert sum(fact in said for _, said in turns) == 1
-            prose = prose.replace(fact, "")
-        assert trial.cell["document_tokens"] == WORDS.count(prose)  # the speakers' names are words of it
-        assert abs(trial.cell["document_tokens"] - 120) <= 20
-
-
-def test_margins_offer_every_value_after_every_stem_in_every_arm() -> None:
-    trials = [trial for trial in plan(blocks=1).trials if trial.cell["measure"] == "margin"]
-    assert len(trials) == len(ARMS) * FACTS * FACTS
-    stems = {(trial.cell["arm"], trial.cell["asked"], trial.request.messages[1].content) for trial in trials}
-    assert len({(asked, stem) for _, asked, stem in stems}) == FACTS
-    for trial in trials:
-        assert trial.request.continuation == f" {trial.cell['values'][trial.cell['offered']]}"
-
-
 def test_the_margin_is_the_ratio_of_probabilities() -> None:
     assert margin(math.log(0.5), [math.log(0.1), math.log(0.3)]) == pytest.approx(math.log(0.5 / 0.2))
     assert margin(-900.0, [-1000.0, -1000.0]) == pytest.approx(100.0)  # far below what a float's exponent holds
@@ -133,13 +57,14 @@ def test_a_planted_rate_comes_out_as_its_margin() -> None:
 def test_a_perfect_reader_covers_everything_and_no_contrast_is_clear() -> None:
     outcomes = read_outcomes(ask("sim/perfect", plan(max_tokens=400)))
     rows = arm_rows(outcomes, seed=1)
-    assert [row["arm"] for row in rows] == list(ARMS)
+    assert [row["arm"] for row in rows] == list(DEFAULT_ARMS)
     assert all(row["coverage_rate"] == 1.0 and row["margin_blocks"] == 6 for row in rows)
     contrasts = contrast_rows(outcomes, seed=1)
-    assert {row["outcome"] for row in contrasts} == {"margin_nats", "coverage_rate"}
-    sentences = [line for line in contrast_sentences(contrasts) if line.startswith("The instruction")]
-    assert len(sentences) == 8
-    assert all("no clear difference" in sentence for sentence in sentences)
+    for outcome in ("margin_nats", "coverage_rate"):
+        rows = [row for row in contrasts if row["outcome"] == outcome]
+        sentences = [line for line in contrast_sentences(rows) if line.startswith("The instruction")]
+        assert len(sentences) == 4
+        assert all("no clear difference" in sentence for sentence in sentences)
     assert "6 are in words of their own" not in manner_sentence(instructed_summaries(outcomes))
     assert "18 are in words of their own" in manner_sentence(instructed_summaries(outcomes))
 
@@ -150,10 +75,10 @@ def test_a_difference_that_is_there_is_named_and_its_blocks_counted() -> None:
     results = [
         result
         if result.trial.cell["arm"] != "before"
-        else Result("sim/perfect", "x", result.trial, Completion("?", "stop"))
+        else Result("sim/perfect", "x", result.trial, Completion("A short text about a village by the sea.", "stop"))
         for result in better
     ]
-    rows = contrast_rows(read_outcomes(results), seed=1)
+    rows = [row for row in contrast_rows(read_outcomes(results), seed=1) if row["outcome"] == "coverage_rate"]
     by_arm = {(row["arm"], row["control"]): row for row in rows}
     assert by_arm["before", "padded-before"]["difference"] == -by_arm["after", "before"]["difference"] == -1.0
     sentences = " ".join(contrast_sentences(rows))
@@ -243,7 +168,7 @@ def test_continued_dialogues_are_counted_and_kept_by_arm_and_in_transcripts_only
         for number, trial in enumerate(asked.trials)
     ]
     rows = {row["arm"]: row for row in arm_rows(read_outcomes(results), seed=1)}
-    assert [rows[arm]["continued"] for arm in ARMS] == [2, 0, 2, 0, 0, 0]
+    assert [rows[arm]["continued"] for arm in DEFAULT_ARMS] == [2, 0, 2, 0, 0, 0]
     assert rows["before"]["refusal"] == 0  # what a speaker declines is no refusal
     assert sum(verdict.detail["continued"] for verdict in verdicts(results)) == 4
     prose = arm_rows(read_outcomes(ask("sim/perfect", plan(blocks=1, measure=("coverage",)))), seed=1)
