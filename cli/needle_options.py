@@ -29,8 +29,8 @@ _OPTIONS: list[Callable[[Command], Command]] = [
     click.option(
         "--depths",
         metavar="N,N,...",
-        help="Where needles stand, in percent of the text: 0,25,50, or linear:11, or sigmoid:11, which crowd at both "
-        "ends.  [default: 0,25,50,75,100]",
+        help="Where needles stand, in percent of the text (50 is the middle): 0,25,50, or linear:11, or sigmoid:11, "
+        "which crowd at both ends.  [default: 0,25,50,75,100]",
     ),
     click.option(
         "--layout",
@@ -88,6 +88,12 @@ _OPTIONS: list[Callable[[Command], Command]] = [
         "[default: 0; multi-value and count 3, chain 4]",
     ),
     click.option(
+        "--ids",
+        type=click.Choice(["uuid", "short"]),
+        help="Keys and values of the task kv: uuid, 36 characters as in Lost in the Middle, or short, eight of them.  "
+        "[default: uuid]",
+    ),
+    click.option(
         "--needles",
         type=_FILE,
         metavar="FILE",
@@ -123,7 +129,13 @@ _OPTIONS: list[Callable[[Command], Command]] = [
         "--samples",
         type=click.IntRange(min=1),
         metavar="K",
-        help="Ask every question K times; a text counts once all the same.  [default: 1]",
+        help="Ask every question K times; a block counts once all the same.  [default: 1]",
+    ),
+    click.option(
+        "--equivalence",
+        type=click.FloatRange(min=0, min_open=True, max=100),
+        metavar="POINTS",
+        help="Call it no effect where a rate differs by less, for sure, than so many points.  [default: 5]",
     ),
 ]
 

@@ -2,15 +2,16 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from cli.heat_map import heat_map
 from cli.output import Table
 from cli.tables import Row, counted, numbers, people_table, percent, signed
-from probes.experiments.needle_contrasts import level_name
+from probes.experiments.needle_factors import level_name
+from probes.experiments.needle_sentences import scaling
 from probes.stats import p_words
 
-LENGTHS_ABREAST = 5  # more columns of a heat map do not fit eighty characters
-SHADES = " ░▒▓█"  # from no right answer to all; the figures stand beside them
 UNCOUNTED = (("refusal", "refused"), ("truncated", "cut"), ("error", "errors"))
 
 
@@ -79,36 +80,21 @@ def order_tables(command: str, setting: str, rows: Sequence[Row]) -> list[Table]
 
 
 def heat_maps(command: str, setting: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> list[Table]:
-    """Depths against lengths: in each cell a shade, the rate of right answers and how many texts it is of."""
+    """Depths against lengths: the rate of right answers and of how many blocks; on a terminal as a heat map."""
     lengths = sorted({row["length_tokens"] for row in rows})
-    depths = sorted({row["depth"] for row in rows})
     cells = {(row["depth"], row["length_tokens"]): row for row in rows}
-    tables = []
-    for start in range(0, len(lengths), LENGTHS_ABREAST):
-        some = lengths[start : start + LENGTHS_ABREAST]
-        columns: list[Any] = [("depth", lambda row: percent(row["depth"]))]
-        for length in some:
-            columns.append((f"{length:,}", lambda row, length=length: heat(cells.get((row["depth"], length)))))
-        last = start + LENGTHS_ABREAST >= len(lengths)
-        said = ["In each cell: right answers, and of how many texts; columns are lengths in tokens.", *notes]
-        tables.append(
-            people_table(
-                command,
-                f"Found: {setting}",
-                [{"depth": depth} for depth in depths],
-                columns,
-                notes=said if last else (),
-            )
-        )
-    return tables
+    columns: list[Any] = [("depth", lambda row: percent(row["depth"]))]
+    for length in lengths:
+        columns.append((f"{length:,}", lambda row, length=length: heat(cells.get((row["depth"], length)))))
+    depths = [{"depth": depth} for depth in sorted({row["depth"] for row in rows})]
+    table = people_table(command, f"Found: {setting}", depths, columns, notes=notes)
+    picture = lambda width, blocks: heat_map(rows, width, blocks=blocks)  # noqa: E731 - a picture is a function
+    return [replace(table, picture=picture, picture_only=True)]
 
 
 def heat(row: Row | None) -> str:
-    """One cell of a heat map: "▓ 80% of 10"; "-" where nothing was answered."""
-    if row is None or row["rate"] is None:
-        return "-"
-    shade = SHADES[min(len(SHADES) - 1, int(row["rate"] * len(SHADES)))]
-    return f"{shade} {percent(row['rate'])} of {row['n']}"
+    """One cell of a heat map in words: "80% of 10"; "-" where nothing was answered."""
+    return "-" if row is None or row["rate"] is None else f"{percent(row['rate'])} of {row['n']}"
 
 
 def rate_words(row: Row) -> str:
@@ -126,7 +112,7 @@ def retrieval_table(command: str, title: str, rows: Sequence[Row], notes: Sequen
         columns.append(("length", lambda row: f"{row['length_tokens']:,}"))
     if any(row["depth"] is not None for row in rows) or not columns:
         columns.append(("depth", lambda row: "any" if row["depth"] is None else percent(row["depth"])))
-    columns += [("right", rate_words), *numbers(("n", "texts"))]
+    columns += [("right", rate_words), *numbers(("n", "blocks"))]
     if any(row["share_rate"] is not None for row in rows):
         columns.append(("share given", lambda row: "-" if row["share_rate"] is None else percent(row["share_rate"])))
     if any(row["lenient_rate"] != row["rate"] for row in rows):
@@ -149,26 +135,74 @@ def control_table(command: str, title: str, rows: Sequence[Row], notes: Sequence
         columns.append(("style", lambda row: row["prompt_style"]))
     if len({row["temperature"] for row in rows}) > 1:
         columns.append(("temperature", _temperature))
-    columns += [
-        ("right", rate_words),
-        *numbers(("n", "texts"), ("given_planted", "gave planted"), ("abstained", "said absent")),
-        *numbers(("truncated", "cut"), ("error", "errors")),
-    ]
+    columns += [("right", rate_words), *numbers(("n", "blocks"))]
+    if any(row["given_planted"] is not None for row in rows):
+        columns.append(("gave planted", lambda row: "-" if row["given_planted"] is None else str(row["given_planted"])))
+    columns += numbers(("abstained", "said absent"), ("truncated", "cut"), ("error", "errors"))
     return people_table(command, title, rows, columns, notes=notes)
 
 
 def contrast_table(command: str, title: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> Table:
-    """Paired differences between the levels of one factor."""
-    points = [{**row, **{key: 100 * row[key] for key in ("difference", "low", "high")}} for row in rows]
+    """Paired differences between the levels of one factor, in points or in nats."""
     columns: list[Any] = [
         *_where(rows, besides=(rows[0]["factor"],)),
         ("contrast", lambda row: f"{level_name(row['level'])} less {level_name(row['base'])}"),
-        ("points", lambda row: signed(row, "difference", digits=0)),
-        ("p (Holm)", lambda row: p_words(row["p_holm"])),
-        *numbers(("blocks", "texts")),
-        ("detectable", lambda row: "?" if not row["detectable"] else f"{100 * row['detectable']:.0f}"),
+        *_difference_columns(rows),
+        ("detectable", _detectable),
     ]
-    return people_table(command, title, points, columns, notes=notes)
+    if any(row["equivalent"] for row in rows):
+        points = 100 * next(row["equivalence_margin"] for row in rows if row["equivalent"])
+        columns.append((f"within {points:g}", lambda row: "yes" if row["equivalent"] else "not told"))
+    return people_table(command, title, rows, columns, notes=notes)
+
+
+def interaction_table(command: str, title: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> Table:
+    """By how much a difference changes each time the length doubles."""
+    columns: list[Any] = [
+        *_where(rows, besides=(rows[0]["factor"], "length_tokens")),
+        ("contrast", lambda row: f"{level_name(row['level'])} less {level_name(row['base'])}"),
+        *_difference_columns(rows, "per_doubling", " a doubling"),
+    ]
+    return people_table(command, title, rows, columns, notes=notes)
+
+
+def _difference_columns(rows: Sequence[Row], key: str = "difference", per: str = "") -> list[Any]:
+    return [
+        (f"{scaling(rows[0])[1]}{per}", lambda row: _difference(row, key)),
+        ("p (Holm)", lambda row: p_words(row["p_holm"])),
+        *numbers(("blocks", "blocks")),
+    ]
+
+
+def _difference(row: Row, key: str) -> str:
+    """A difference with its interval: points without decimals, nats with two."""
+    scale, _, digits = scaling(row)
+    return signed({**row, **{name: scale * row[name] for name in (key, "low", "high")}}, key, digits=digits)
+
+
+def _detectable(row: Row) -> str:
+    scale, _, digits = scaling(row)
+    return f"{scale * row['detectable']:.{digits}f}" if row["detectable"] else "?"
+
+
+def effective_length_table(command: str, title: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> Table:
+    """Up to which length a task is done, by each definition."""
+    columns: list[Any] = [
+        ("definition", lambda row: {"ruler": "RULER, absolute", "nolima": "NoLiMa, relative"}[row["definition"]]),
+        ("bar", lambda row: f"{100 * row['bar_rate']:.1f}%"),
+        ("tokens", lambda row: _tokens(row, "effective_tokens")),
+        ("95% from", lambda row: _tokens(row, "surely_tokens")),
+        ("to", lambda row: _tokens(row, "possibly_tokens")),
+        *numbers(("most_blocks", "blocks")),
+    ]
+    return people_table(command, title, rows, columns, notes=notes)
+
+
+def _tokens(row: Row, key: str) -> str:
+    """A length; none where not even the shortest text reaches the bar, and "or more" where the longest does."""
+    if not row[key]:
+        return "none"
+    return f"{row[key]:,}" + (" or more" if row[key] == row["longest_tokens"] else "")
 
 
 def _where(rows: Sequence[Row], besides: Sequence[str]) -> list[Any]:
@@ -205,7 +239,7 @@ def likelihood_table(command: str, title: str, rows: Sequence[Row], notes: Seque
     if any(row["margin_nats"] is not None for row in rows):
         columns.append(("margin", lambda row: _nats(row, "margin")))
         columns.append(("likeliest", _likeliest))
-    columns += numbers(("n", "texts"))
+    columns += numbers(("n", "blocks"))
     return people_table(command, title, rows, columns, notes=notes)
 
 
@@ -229,7 +263,7 @@ def temperature_table(command: str, title: str, rows: Sequence[Row]) -> Table:
         *_where(rows, besides=("temperature",)),
         ("temperature", _temperature),
         ("right", rate_words),
-        *numbers(("n", "texts"), ("samples", "repeats")),
+        *numbers(("n", "blocks"), ("samples", "repeats")),
         ("alike", lambda row: _or_dash(row["alike_rate"])),
         *numbers(*((key, title) for key, title in UNCOUNTED if any(row[key] for row in rows))),
     ]

@@ -73,14 +73,10 @@ class Wanted:
 
     @classmethod
     def from_cell(cls, cell: Mapping[str, Any]) -> "Wanted":
-        """Read a trial's cell; one without `right` is older, and says what is right by what was asked for."""
-        asked = cell.get("asked")
-        right = cell.get("right")
-        if right is None:
-            right = [] if asked is None else [asked]
+        """Read a trial's cell."""
         return cls(
             tuple(cell.get("values") or ()),
-            tuple(right),
+            tuple(right_of(cell)),
             cell.get("answer") or "one",
             tuple(map(str, cell.get("expected") or ())),
             str(cell.get("name") or ""),
@@ -95,6 +91,17 @@ class Wanted:
     def in_full(self) -> bool:
         """Whether all that is right must be given, and not just one of several that are."""
         return self.answer in ("all", "names")
+
+
+def right_of(cell: Mapping[str, Any]) -> list[int]:
+    """Which of a cell's values are right; one that does not say so is older, and says it by what was asked for.
+
+    Example: right_of({"asked": 2}) -> [2]; right_of({"asked": None}) -> []
+    """
+    right, asked = cell.get("right"), cell.get("asked")
+    if right is None:
+        return [] if asked is None else [asked]
+    return list(right)
 
 
 Scorer = Callable[[Completion, Wanted], Score]

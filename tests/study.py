@@ -50,6 +50,14 @@ PARTS = (
     Part("chain", 6, "chain.toml"),
     Part("count", 4, "count.toml"),
     Part(SPEED, 7, ""),
+    Part("ends-by-lift", 12, "ends-by-lift.toml"),
+    Part("kv-pilot", 2, "kv-pilot.toml"),
+    Part("kv-places", 20, "kv-places.toml"),
+    Part("effective-multi-key", 22, "effective-multi-key.toml"),
+    Part("effective-single", 33, "effective-single.toml"),
+    Part("placement-transcript", 30, "placement-transcript.toml"),
+    Part("placement-chat", 30, "placement-chat.toml"),
+    Part("placement-arms", 195, "placement-arms.toml"),
 )
 
 

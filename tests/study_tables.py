@@ -9,22 +9,21 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from probes.experiments.needle_controls import control_rows
+from probes.experiments.needle_ends import compare_ends
 from probes.experiments.needle_likelihood import likelihood_rows
 from probes.experiments.needle_rates import hit_rate
-from probes.experiments.needle_results import Scored, compare_ends, position_rows, score_needles
-from probes.exported import read_rows
+from probes.experiments.needle_results import Scored, position_rows, score_needles
 from probes.plan import Result
-from probes.stats import PairedDifference
+from tests.study_cells import Row, interval, nats, percent, points, results
+from tests.study_effects import EFFECT_TABLES
 from tests.study_speed import SPEED
 
 ROWS = Path(__file__).resolve().parent.parent / "samples" / "study"
 SEED = 1
 MEGABYTE = 1_000_000
 FORMS = {"chat": "chat", "plain text": "completion"}
-Row = Mapping[str, Any]
 
 
 def tables(*names: str, rows: Path = ROWS) -> None:
@@ -45,13 +44,6 @@ def markdown(lines: Sequence[Sequence[str]]) -> Iterator[str]:
     yield f"| --- |{' ---: |' * (len(head) - 1)}"
     for line in body:
         yield f"| {' | '.join(line)} |"
-
-
-def results(rows: Path, part: str) -> list[Result]:
-    path = rows / f"{part}.jsonl"
-    if not path.exists():
-        raise FileNotFoundError(2, "not run yet", str(path))
-    return read_rows(path)
 
 
 # ------------------------------------------------------------------------------------------------ several needles
@@ -77,7 +69,7 @@ def forms(rows: Path) -> Iterator[Sequence[str]]:
 
 
 def _position_head(*first: str) -> Sequence[str]:
-    return [", ".join(first), "1", "2", "3", "4", "5", "Ends less middle", "Less unasked", "Absent", "Texts"]
+    return [", ".join(first), "1", "2", "3", "4", "5", "Ends less middle", "Less unasked", "Absent", "Blocks"]
 
 
 def _position_cells(found: Sequence[Result]) -> Iterator[tuple[tuple[int, str], list[str]]]:
@@ -124,7 +116,7 @@ def likelihood_forms(rows: Path) -> Iterator[Sequence[str]]:
 
 def _depth_head(first: str, found: Sequence[Row]) -> Sequence[str]:
     depths = sorted({row["depth"] for row in found if row["depth"] is not None})
-    return [first, *(f"{100 * depth:.0f}%" for depth in depths), "all", "Texts"]
+    return [first, *(f"{100 * depth:.0f}%" for depth in depths), "all", "Blocks"]
 
 
 def _by_length(found: Sequence[Row]) -> Iterator[tuple[int, Sequence[Row]]]:
@@ -135,7 +127,7 @@ def _by_length(found: Sequence[Row]) -> Iterator[tuple[int, Sequence[Row]]]:
 
 def tasks(rows: Path) -> Iterator[Sequence[str]]:
     """Right answers of three tasks, in the text and in the controls."""
-    yield ["Task", "Right", "Cut short", "In a few sentences", "Without the text", "Absent", "Texts"]
+    yield ["Task", "Right", "Cut short", "In a few sentences", "Without the text", "Absent", "Blocks"]
     for task in ("single", "chain", "count"):
         scored = score_needles(results(rows, task))
         controls = {row["control"]: row for row in control_rows(scored, seed=SEED)}
@@ -186,23 +178,5 @@ TABLES: Mapping[str, Callable[[Path], Iterator[Sequence[str]]]] = {
     "likelihood_forms": likelihood_forms,
     "tasks": tasks,
     "speed": speed,
+    **EFFECT_TABLES,
 }
-
-
-def percent(rate: float | None) -> str:
-    return "-" if rate is None else f"{100 * rate:.0f}%"
-
-
-def interval(rate: float | None, low: float, high: float) -> str:
-    return "-" if rate is None else f"{100 * rate:.0f}% [{100 * low:.0f}-{100 * high:.0f}]"
-
-
-def points(found: PairedDifference) -> str:
-    """A difference of rates in points, with its interval."""
-    numbers = (found.interval.estimate, found.interval.low, found.interval.high)
-    estimate, low, high = (f"{100 * number:+.0f}" for number in numbers)
-    return f"{estimate} [{low}, {high}]"
-
-
-def nats(row: Row | None) -> str:
-    return "-" if row is None or row["lift_nats"] is None else f"{row['lift_nats']:+.1f}"

@@ -2,15 +2,19 @@
 
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from cli.experiment_runs import make_plan
+from cli.main import needlepoint
 from probes.experiment_file import read_experiment_file
 from tests.study import PARTS, study
 from tests.study_speed import SPEED, measure_speed, speeds
@@ -95,7 +99,7 @@ def test_every_part_has_its_file_and_every_file_its_part():
         read = read_experiment_file(STUDY / name)
         assert read.models == ("local/smollm2-135m",)
         assert len(read.experiments) == 1, "one run a part"
-    assert sum(part.minutes for part in PARTS) <= 120
+    assert sum(part.minutes for part in PARTS) <= 8 * 60, "a night"
 
 
 def test_the_study_has_the_texts_that_it_should():
@@ -110,6 +114,109 @@ def test_the_study_has_the_texts_that_it_should():
     assert (single.lengths, single.task, single.measure) == (spread.lengths, "single", ("likelihood",))
     for each in (spread, clustered):
         assert "absent" in each.controls
+
+
+def test_the_study_has_the_contrasts_that_it_should() -> None:
+    def options(name: str) -> Any:
+        return read_experiment_file(STUDY / f"{name}.toml").experiments[0][1]
+
+    ends, pilot, places = options("ends-by-lift"), options("kv-pilot"), options("kv-places")
+    assert (ends.blocks, ends.measure, ends.controls) == (60, ("answer", "likelihood"), ("absent",))
+    assert (places.blocks, len(places.depths), set(places.place)) == (60, 3, {"after", "bookend", "before"})
+    assert pilot == places.model_copy(update={"blocks": 5, "seed": pilot.seed}), (
+        "the pilot is as the whole, but shorter"
+    )
+    assert pilot.seed != places.seed, "and of other texts"
+    for name in ("effective-single", "effective-multi-key"):
+        assert (min(options(name).lengths), max(options(name).lengths)) == (250, 4000)
+    arms = options("placement-arms")
+    assert (arms.lengths, arms.blocks) == ((400, 800, 1600), 20)
+    assert {"irrelevant-before", "irrelevant-after"} < set(arms.place)
+    assert len(arms.lengths) > 1, "so that the interaction with the length is declared"
+    chat, transcript = options("placement-chat"), options("placement-transcript")
+    assert chat == transcript.model_copy(update={"framing": "chat"})
+
+
+def test_pairs_of_the_study_are_twenty() -> None:
+    found = read_experiment_file(STUDY / "kv-pilot.toml").experiments[0][1]
+    asked = make_plan(found.model_copy(update={"controls": (), "place": ("after",)}))
+    assert {trial.request.messages[0].content.count('": "') for trial in asked.trials} == {20}
+
+
+PARTS_OF_TABLES = {
+    "ends": ("ends-by-lift",),
+    "places": ("kv-places", "kv-pilot"),
+    "effective": ("effective-single", "effective-multi-key"),
+    "arms": ("placement-arms",),
+    "framings": ("placement-transcript", "placement-chat"),
+}
+SHORT = {"placement-arms": "120, 240", "placement-chat": "160", "placement-transcript": "160", "ends-by-lift": "150"}
+
+
+@pytest.fixture(scope="module")
+def short_rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The rows of every part with contrasts: short texts, answered by simulated readers with a known bias."""
+    place = tmp_path_factory.mktemp("short")
+    for name in (part for parts in PARTS_OF_TABLES.values() for part in parts):
+        blocks = 1 if "placement" in name else 2  # of which there are a hundred questions in each arm
+        text = re.sub(r"blocks = \d+", f"blocks = {blocks}", (STUDY / f"{name}.toml").read_text(encoding="utf-8"))
+        if name in SHORT:
+            text = re.sub(r"lengths = .*", f"lengths = [{SHORT[name]}]", text)
+        text = text.replace("1000, 2000, 4000]", "1000]")
+        (place / f"{name}.toml").write_text(text, encoding="utf-8")
+        reader = "sim/recency" if "placement" in name else "sim/u-shape?edge=1&middle=0"
+        store, rows = ["-d", str(place / "runs.db")], str(place / f"{name}.jsonl")
+        for command in (
+            ["probe", "run", str(place / f"{name}.toml"), "-m", reader, *store, "-o", str(place / "tables.json")],
+            ["runs", "export", "latest", *store, "-o", rows],
+        ):
+            done = CliRunner().invoke(needlepoint, command)
+            assert done.exit_code == 0, done.output
+    return place
+
+
+def shown(name: str, rows: Path, capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
+    tables(name, rows=rows)
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in capsys.readouterr().out.splitlines()[2:]]
+
+
+def test_the_ends_are_compared_by_both_measures_of_lift(short_rows, capsys):
+    given, lift, nats = shown("ends", short_rows, capsys)
+    assert given[1].startswith("+100 [")
+    assert lift[1].startswith("+100 [")
+    assert float(nats[1].split()[0]) > 0
+    assert {line[3] for line in (given, lift, nats)} == {"2"}
+
+
+def test_the_places_of_the_question_are_shown_with_the_pilot_apart(short_rows, capsys):
+    lines = shown("places", short_rows, capsys)
+    assert [line[0] for line in lines][:3] == ["after", "bookend", "before"]
+    assert lines[3][0] == "after (pilot)"
+    assert all(line[1:4] == ["100%", "0%", "100%"] for line in lines)
+    contrasts = shown("place_contrasts", short_rows, capsys)
+    assert [line[0] for line in contrasts] == ["before less after", "bookend less after", "bookend less before"]
+    assert all(line[1].startswith("+0 [") for line in contrasts)
+
+
+def test_effective_lengths_are_those_of_the_rates(short_rows, capsys):
+    single, several = shown("effective", short_rows, capsys)
+    assert (single[0], several[0]) == ("single", "multi-key")
+    assert single[1].startswith("67%")
+    assert single[6].startswith("none"), "two of three are below RULER's bar"
+    assert single[7].startswith("1,000+"), "but as many as in the shortest text"
+
+
+def test_the_arms_and_framings_are_shown_with_their_contrasts(short_rows, capsys):
+    arms = shown("arms", short_rows, capsys)
+    assert {line[0] for line in arms} >= {"before", "irrelevant-before", "irrelevant-after", "bookend"}
+    assert all(len(line) == 1 + 2 + 2 for line in arms)
+    contrasts = {line[0]: line[1:] for line in shown("arm_contrasts", short_rows, capsys)}
+    assert "after less before, nats" in contrasts
+    assert "after less irrelevant-after, points" in contrasts
+    framings = shown("framings", short_rows, capsys)
+    assert {(line[0], line[1]) for line in framings} >= {("chat", "before"), ("transcript", "after")}
+    both = {line[0]: line[1:] for line in shown("framing_contrasts", short_rows, capsys)}
+    assert all(" [" in cell for cell in both["after less before, points"])
 
 
 def test_what_is_not_there_is_said(tmp_path, capsys):

@@ -18,6 +18,7 @@ from typing import Any
 
 from probes.context import focused, numbered_excerpts
 from probes.experiments.common import Ruler
+from probes.experiments.needle_factors import declaration
 from probes.experiments.needle_files import OwnNeedle, read_needles
 from probes.experiments.needle_forms import FORMS
 from probes.experiments.needle_options import (
@@ -26,7 +27,6 @@ from probes.experiments.needle_options import (
     NeedleOptions,
     chunks_of,
     layout_depths,
-    with_windows,
 )
 from probes.experiments.needle_parts import DIGITS, THING, Ground, Planted, Question, Task
 from probes.experiments.needle_prompts import arrange, places_of
@@ -37,7 +37,7 @@ from probes.plan import Plan, PlannedTrial
 from probes.statements import Statement, distractor_statements
 from tokenizer.errors import UsageError, UserError
 
-__all__ = ["CONTROLS", "NEEDLES", "NeedleOptions", "layout_depths", "plan_needle", "with_windows"]
+__all__ = ["CONTROLS", "NEEDLES", "NeedleOptions", "layout_depths", "plan_needle"]
 
 SHORT_TOKENS = 60  # the text of the control `short`: two or three sentences
 
@@ -65,7 +65,8 @@ def plan_needle(options: NeedleOptions, ruler: Ruler) -> Plan:
         for trial in planner.block_trials(length, layout, block)
     ]
     outcome = "given when asked, by position" if planner.task.several else "right answers, by depth"
-    return Plan("needle", options.model_dump(mode="json") | {"outcome": outcome}, tuple(trials))
+    spec = options.model_dump(mode="json") | {"outcome": outcome, "declared": declaration(options)}
+    return Plan("needle", spec, tuple(trials))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,16 @@ class _Planner:
             return self.haystacks[key] if length else _beginning(self.haystacks[key], SHORT_TOKENS, count)
 
         return Ground(
-            options.seed, block, length, depths, options.language, distractors or 0, self.own, haystack, count
+            options.seed,
+            block,
+            length,
+            depths,
+            options.language,
+            distractors or 0,
+            self.own,
+            haystack,
+            count,
+            options.ids,
         )
 
     def _forget_but(self, block: int) -> None:

@@ -9,6 +9,7 @@ In a .jsonl file every line is such an object: {"needle": "...", "question": "..
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ from probes.toml_files import parse_toml
 from tokenizer.errors import UsageError, UserError
 
 KEYS = ("needle", "question", "answer")
+MOST_NEEDLES = 1000  # each answer is looked for in all of the file
+MOST_CHARACTERS = 1_000_000
+_IN_NUMBERS = re.compile("(?<=\\d)[,.\u00a0\u202f \u2019'](?=\\d)")
 SHAPE = "each needle has a needle, a question and an answer; see samples/own-needles.toml"
 
 
@@ -35,24 +39,38 @@ def read_needles(path: Path) -> tuple[OwnNeedle, ...]:
     """Every needle of a file, in its order, checked.
 
     Raises:
-        UsageError: the file cannot be read or has another shape; a needle lacks a part; an answer does not stand in its
-            needle, or stands in its question or in another needle, where it would be given away.
+        UsageError: the file cannot be read, is too large or has another shape; a needle lacks a part; an answer does
+            not stand in its needle, or stands in its question or in another needle, where it would be given away.
     """
     try:
         if path.exists() and not path.is_file():
             raise UsageError(f"the needles file {path} is no file", hint=SHAPE)
+        _check_size(path.stat().st_size / 4 if path.exists() else 0, path)  # a character has four bytes at the most
         text = path.read_text(encoding="utf-8-sig")
     except OSError as err:
         raise UsageError(f"cannot read the needles file {path}: {err.strerror or err}", hint=SHAPE) from err
     except UnicodeDecodeError as err:
         raise UsageError(f"the needles file {path} is not UTF-8 text", hint="save it as UTF-8 text") from err
+    _check_size(len(text), path)
     entries = _json_lines(text, path) if path.suffix in (".jsonl", ".ndjson") else _toml_tables(text, path)
     if not entries:
         raise UsageError(f"the needles file {path} holds no needle", hint=SHAPE)
+    if len(entries) > MOST_NEEDLES:
+        raise UsageError(
+            f"the needles file {path} holds {len(entries):,} needles, and {MOST_NEEDLES:,} are the most",
+            hint="a run asks for one or a few in each block: take as many as there are --blocks",
+        )
     needles = tuple(_read_needle(entry, f"{path}, needle {number}") for number, entry in enumerate(entries, 1))
-    for number, own in enumerate(needles, 1):
-        _check_answer(own, needles, f"{path}, needle {number}")
+    _check_answers(needles, path)
     return needles
+
+
+def _check_size(characters: float, path: Path) -> None:
+    if characters > MOST_CHARACTERS:
+        raise UsageError(
+            f"the needles file {path} is longer than {MOST_CHARACTERS:,} characters",
+            hint="a needle is a statement or two; a whole text goes to --haystack",
+        )
 
 
 def _toml_tables(text: str, path: Path) -> list[Any]:
@@ -89,19 +107,33 @@ def _read_needle(entry: Any, where: str) -> OwnNeedle:
     return OwnNeedle(*(" ".join(entry[key].split()) for key in KEYS))
 
 
-def _check_answer(own: OwnNeedle, needles: tuple[OwnNeedle, ...], where: str) -> None:
-    if not mentions(own.needle, own.answer):
-        raise UsageError(f"{where}: the answer does not stand in the needle", hint="answer with words of the needle")
-    if mentions(own.question, own.answer):
-        raise UsageError(f"{where}: the question gives the answer away", hint="take the answer out of the question")
-    if own.needle.casefold() in own.question.casefold():
-        raise UsageError(f"{where}: the needle stands in its own question", hint="ask without repeating the needle")
-    for other in needles:
-        if other is not own and mentions(f"{other.needle} {other.question}", own.answer):
+def _check_answers(needles: tuple[OwnNeedle, ...], path: Path) -> None:
+    """Raise where an answer is not in its needle, or stands anywhere else."""
+    parts = [f"{own.needle}\n{own.question}\n" for own in needles]
+    whole = "".join(parts)
+    plain, start = _plain(whole), 0
+    for number, (own, part) in enumerate(zip(needles, parts, strict=True), 1):
+        where, end = f"{path}, needle {number}", start + len(part)
+        if not mentions(own.needle, own.answer):
+            raise UsageError(
+                f"{where}: the answer does not stand in the needle", hint="answer with words of the needle"
+            )
+        if mentions(own.question, own.answer):
+            raise UsageError(f"{where}: the question gives the answer away", hint="take the answer out of the question")
+        if own.needle.casefold() in own.question.casefold():
+            raise UsageError(f"{where}: the needle stands in its own question", hint="ask without repeating the needle")
+        again = plain.count(_plain(own.answer)) > _plain(part).count(_plain(own.answer))  # far faster than a pattern
+        if again and any(not start <= offset < end for offset in mentions(whole, own.answer)):
             raise UsageError(
                 f"{where}: its answer also stands in another needle of the file, or is given twice",
                 hint="let every answer stand in one needle only",
             )
+        start = end
+
+
+def _plain(text: str) -> str:
+    """A text without case and without separators in its numbers: what is mentioned in a text stands in this, too."""
+    return _IN_NUMBERS.sub("", text.casefold())
 
 
 def ensure_unanswered(text: str, needles: Sequence[OwnNeedle]) -> None:

@@ -1,7 +1,7 @@
 """Key-value retrieval: the whole text is a JSON object of random keys and values, as in "Lost in the Middle".
 
-Every key and value looks like a UUID, so that nothing but an exact match finds it. One text a block; the pair at each
-depth is asked for.
+Every key and value looks like a UUID, so that nothing but an exact match finds it, or is short, for models that cannot
+repeat so much. One text a block; the pair at each depth is asked for.
 """
 
 import itertools
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from probes.draws import Draws
 from probes.experiments.needle_forms import FORMS
-from probes.experiments.needle_parts import Ground, Planted, asking_one
+from probes.experiments.needle_parts import Ground, IdStyle, Planted, asking_one
 from probes.haystack import Placed
 from tokenizer.errors import UserError
 
@@ -25,8 +25,9 @@ def plant_kv(ground: Ground) -> Iterator[Planted]:
     """
     form = FORMS["kv"][ground.language]
     draws = Draws(f"kv/{ground.seed}/{ground.block}")
-    absent = random_id(draws)
-    pairs = _pairs(ground, draws)
+    ids = random_ids(draws, ground.ids)
+    absent = next(ids)
+    pairs = _pairs(ground, ids)
     chosen = [round(depth * (len(pairs) - 1)) for depth in ground.depths]
     if len(set(chosen)) < len(chosen):
         raise UserError(
@@ -55,24 +56,30 @@ def plant_kv(ground: Ground) -> Iterator[Planted]:
     )
 
 
-def random_id(draws: Draws) -> str:
-    """128 random bits, written as a UUID is.
+def random_ids(draws: Draws, style: IdStyle) -> Iterator[str]:
+    """Hexadecimal digits without end, no two alike: 128 random bits as a UUID is written, or 32.
 
-    Example: random_id(Draws("a")) -> "8d0f6a4c-21b7-..."
+    Example: next(random_ids(Draws("a"), "uuid")) -> "8d0f6a4c-21b7-..."; with "short" -> "8d0f6a4c"
     """
-    digits = "".join(f"{draws.below(2**32):08x}" for _ in range(4))
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+    seen = set()
+    while True:
+        digits = "".join(f"{draws.below(2**32):08x}" for _ in range(4 if style == "uuid" else 1))
+        if style == "uuid":
+            digits = "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+        if digits not in seen:
+            seen.add(digits)
+            yield digits
 
 
-def _pairs(ground: Ground, draws: Draws) -> list[Pair]:
+def _pairs(ground: Ground, ids: Iterator[str]) -> list[Pair]:
     """As many pairs as come nearest to the length, and no fewer than the depths where no length is asked for."""
-    pairs = [(random_id(draws), random_id(draws)) for _ in range(max(len(ground.depths), 8))]
+    pairs = [(next(ids), next(ids)) for _ in range(max(len(ground.depths), 8))]
     if ground.length is None:
         return pairs[: len(ground.depths)]
     form = FORMS["kv"][ground.language]
 
     def tokens(count: int) -> int:
-        pairs.extend((random_id(draws), random_id(draws)) for _ in range(count - len(pairs)))
+        pairs.extend((next(ids), next(ids)) for _ in range(count - len(pairs)))
         return ground.count(_joined([form.statement.format(name=key, value=value) for key, value in pairs[:count]]))
 
     count = len(pairs)

@@ -7,12 +7,12 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from probes.experiments.common import check_distinct, check_lengths, listed
+from probes.experiments.common import check_distinct, check_lengths, listed, parse_length, parse_number, parse_whole
 from probes.experiments.needle_forms import Language
-from probes.experiments.needle_parts import Task
+from probes.experiments.needle_parts import IdStyle, Task
 from probes.experiments.needle_prompts import STYLES, Place
 from probes.experiments.needle_tasks import find_task
-from tokenizer.errors import UsageError, UserError
+from tokenizer.errors import UserError
 
 Control = Literal["absent", "closed-book", "short"]
 CONTROLS: tuple[Control, ...] = ("absent", "closed-book", "short")
@@ -29,6 +29,7 @@ class NeedleOptions(BaseModel):
 
     `lengths`: tokens of the ruler, or shares of the smallest window such as "25%", which with_windows makes numbers.
     `depths`: in percent. `temperature`: () sends none. `distractors`: None is what the task has by itself.
+    `equivalence`: how many points of a rate are small enough to be called no effect.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,6 +45,7 @@ class NeedleOptions(BaseModel):
     measure: tuple[Measure, ...] = Field(default=("answer",), min_length=1)
     controls: tuple[Control, ...] = CONTROLS
     distractors: int | None = Field(default=None, ge=0, le=1000)
+    ids: IdStyle = "uuid"
     needles: Path | None = None
     haystack: tuple[Path, ...] = ()
     haystack_style: HaystackStyle = "prose"
@@ -51,6 +53,7 @@ class NeedleOptions(BaseModel):
     shuffle: bool = False
     temperature: tuple[float, ...] = ()
     samples: int = Field(default=1, ge=1, le=1000)
+    equivalence: float = Field(default=5.0, gt=0, le=100)
     blocks: int = Field(default=10, ge=1, le=10_000)
     seed: int = 1
     ruler: str = "small"
@@ -88,7 +91,11 @@ class NeedleOptions(BaseModel):
     @field_validator("depths", mode="before")
     @classmethod
     def _read_depths(cls, depths: Any) -> Any:
-        return parse_depths(depths) if isinstance(depths, str) else listed(depths)
+        if isinstance(depths, str):
+            return parse_depths(depths)
+        if isinstance(depths, list | tuple):
+            return tuple(each.removesuffix("%") if isinstance(each, str) else each for each in depths)
+        return listed(depths)
 
     @field_validator("depths")
     @classmethod
@@ -161,6 +168,7 @@ def check_fit(options: NeedleOptions, task: Task) -> None:
             f"the task {task.name} makes its own text: nothing can be said about haystack, structure or context",
         ),
         (options.distractors is not None and task.distractors is None, f"the task {task.name} takes no --distractors"),
+        (options.ids != "uuid" and task.name != "kv", f"--ids is for the task kv, and the task {task.name} has none"),
         (own and not task.takes_own_needles, f"the task {task.name} has its own needles; --needles is not for it"),
         (
             own and bool(options.distractors),
@@ -190,29 +198,6 @@ def check_fit(options: NeedleOptions, task: Task) -> None:
             raise ValueError(why)
 
 
-def parse_length(length: Any) -> Any:
-    """A length as it is planned: a number of tokens, or a share such as "25%", checked.
-
-    Example: parse_length("500") -> 500; parse_length("25 %") -> "25%"
-    """
-    if not isinstance(length, str):
-        return length
-    text = length.strip()
-    number, sign, rest = text.partition("%")
-    number = number.strip()
-    if sign and not rest:
-        try:
-            share = float(number)
-        except ValueError:
-            share = math.nan
-        if not 0 < share <= 100:
-            raise ValueError(f"{length!r} is no share of a window; write for example 25%")
-        return f"{share:g}%"
-    if number.isdecimal():
-        return int(number)
-    raise ValueError(f"{length!r} is no length; write tokens, e.g. 500, or a share of the window, e.g. 25%")
-
-
 def parse_depths(text: str) -> tuple[float, ...]:
     """Depths in percent: a list, so many at equal steps, or so many that crowd at both ends.
 
@@ -220,21 +205,40 @@ def parse_depths(text: str) -> tuple[float, ...]:
     parse_depths("sigmoid:5") -> (0.0, 7.59, 50.0, 92.41, 100.0)
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: it is none of these, or a share of one where percent are meant.
     """
     kind, colon, count = text.partition(":")
-    if colon and kind in ("linear", "sigmoid") and count.isdecimal() and 1 <= int(count) <= MOST_DEPTHS:
-        steps = [100 * step / (int(count) - 1) for step in range(int(count))] if int(count) > 1 else [50.0]
+    many = parse_whole(count)
+    if colon and kind in ("linear", "sigmoid") and many is not None and 1 <= many <= MOST_DEPTHS:
+        steps = [100 * step / (many - 1) for step in range(many)] if many > 1 else [50.0]
         if kind == "sigmoid":
             inner = [100 / (1 + math.exp(-(step - 50) / 10)) for step in steps[1:-1]]
             steps = [steps[0], *inner, steps[-1]] if len(steps) > 1 else steps
         return tuple(round(step, 2) for step in steps)
     try:
-        return tuple(float(part.strip().removesuffix("%")) for part in text.split(","))
+        depths = tuple(parse_number(part.strip().removesuffix("%")) for part in text.split(","))
     except ValueError:
         raise ValueError(
             f"{text!r} is no list of depths; write 0,25,50 in percent, linear:N or sigmoid:N with N up to {MOST_DEPTHS}"
         ) from None
+    refuse_shares([depth for depth, part in zip(depths, text.split(","), strict=True) if "%" not in part])
+    return depths
+
+
+def refuse_shares(depths: Any) -> None:
+    """Refuse depths that a person seems to have written as shares of one: half a percent of a text is no usual place.
+
+    Raises:
+        ValueError: one of them lies between 0 and 1.
+
+    Example: refuse_shares([0, 50, 100]) -> None; refuse_shares([0.5]) raises
+    """
+    for depth in depths if isinstance(depths, list | tuple) else [depths]:
+        if isinstance(depth, float) and 0 < depth < 1:
+            raise ValueError(
+                f"depths are in percent of the text, so {depth:g} is next to its beginning; write {100 * depth:g} for "
+                f'{100 * depth:g} percent, or "{depth:g}%" if that is meant'
+            )
 
 
 def layout_depths(layout: str, depths: Sequence[float] = DEPTHS) -> tuple[float, ...]:
@@ -248,8 +252,9 @@ def layout_depths(layout: str, depths: Sequence[float] = DEPTHS) -> tuple[float,
     if layout == "spread":
         return tuple(depth / 100 for depth in depths)
     kind, _, depth = layout.partition("@")
-    if kind == "cluster" and depth.isdecimal() and int(depth) <= 100:
-        return (int(depth) / 100,) * len(depths)
+    percent = parse_whole(depth)
+    if kind == "cluster" and percent is not None and percent <= 100:
+        return (percent / 100,) * len(depths)
     raise ValueError(f"layout {layout!r} is neither spread nor cluster@DEPTH with a depth from 0 to 100")
 
 
@@ -264,31 +269,7 @@ def chunks_of(context: str) -> int | None:
     if context in ("whole", "focused"):
         return None
     kind, _, count = context.partition(":")
-    if kind == "chunks" and count.isdecimal() and 2 <= int(count) <= 10_000:
-        return int(count)
+    many = parse_whole(count)
+    if kind == "chunks" and many is not None and 2 <= many <= 10_000:
+        return many
     raise ValueError(f"context {context!r} is none of whole, focused and chunks:N with N from 2 on")
-
-
-def with_windows(options: NeedleOptions, windows: Sequence[int | None]) -> NeedleOptions:
-    """The options with every share of a window as tokens, by the smallest of the models' windows.
-
-    Raises:
-        UsageError: there is a share, and no model says how large its window is.
-    """
-    if not any(isinstance(length, str) for length in options.lengths):
-        return options
-    known = [window for window in windows if window]
-    if not known:
-        raise UsageError(
-            "--lengths is a share of the window, and no model says how large its window is",
-            hint="give --lengths in tokens, or say the window with --window",
-        )
-    lengths = [
-        round(min(known) * float(length.removesuffix("%")) / 100) if isinstance(length, str) else length
-        for length in options.lengths
-    ]
-    try:
-        check_lengths(lengths)
-    except ValueError as err:
-        raise UsageError(f"--lengths as shares of {min(known):,} tokens: {err}", hint="give other shares") from err
-    return options.model_copy(update={"lengths": tuple(lengths)})

@@ -16,6 +16,7 @@ from probes.haystack import CountTokens, Haystack, Placed, place
 from probes.statements import Statement, distractor_statements, draw_statements
 
 Answer = Literal["one", "all", "number", "names"]
+IdStyle = Literal["uuid", "short"]
 Item = TypeVar("Item")
 
 THING = "passcode"
@@ -74,7 +75,7 @@ class Ground:
     `length`: tokens asked for, None for the shortest text that there can be. `depths`: where needles are to stand,
     ascending. `distractors`: how many statements of the same form about other names. `own`: the user's needles.
     `haystack(drawn)`: the text to plant in; `drawn` are the statements that it must not hold, should it be made of such
-    statements. `count`: tokens of a text, by the ruler.
+    statements. `count`: tokens of a text, by the ruler. `ids`: what keys and values of the task kv look like.
     """
 
     seed: int
@@ -86,6 +87,7 @@ class Ground:
     own: tuple[OwnNeedle, ...]
     haystack: Callable[[Sequence[Statement]], Haystack]
     count: CountTokens
+    ids: IdStyle = "uuid"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
+from probes.effective_length import NOLIMA_BASE, RULER_RATE, effective_length
 from probes.experiments.needle_results import Row, Scored, Setting, block_shares, by_setting, outcome_counts
-from probes.stats import LEVEL, Interval, blocks_for_precision, rate_interval
+from probes.power import blocks_for_precision
+from probes.stats import LEVEL, Interval, rate_interval
 
-RULER_RATE = 0.856  # Llama-2-7B at 4,000 tokens, the bar of Hsieh et al. 2024 (arXiv 2404.06654)
-NOLIMA_SHARE = 0.85  # of the rate in the shortest text, the bar of Modarressi et al. 2025 (arXiv 2502.05167)
 GOOD_HALF_WIDTH = 0.1  # a rate known to plus or minus ten points is good enough to compare with others
 # A question and its answer: model, task, wording, what is asked for, what is right.
 Item = tuple[str, str, str, str | None, tuple[str, ...]]
@@ -41,7 +41,8 @@ def rate_columns(group: Sequence[Scored], *, seed: int, known: Container[Item] =
     """Blocks, rate, interval, the weaker readings, and what became of every answer.
 
     `share_rate`: how much of what was asked for was given, where several things are. `known`: items that were answered
-    without the text; `rate_without_known` leaves them out.
+    without the text; `rate_without_known` leaves them out. `worst_low_rate`, `worst_high_rate`: the rate if all answers
+    that failed or were cut had been wrong, or right.
     """
     counted = [each for each in group if each.counts]
     hits, interval = hits_by_block(group), hit_rate(group, seed=seed)
@@ -60,7 +61,16 @@ def rate_columns(group: Sequence[Scored], *, seed: int, known: Container[Item] =
         **outcome_counts(group),
         "known": len(counted) - len(unknown),
         "rate_without_known": _mean(hits_by_block(unknown).values()),
+        **_worst_rates(group),
     }
+
+
+def _worst_rates(group: Sequence[Scored]) -> Row:
+    ends = {}
+    for end, missing in (("low", 0.0), ("high", 1.0)):
+        values = {id(each): float(each.hit) if each.counts else missing for each in group}
+        ends[f"worst_{end}_rate"] = _mean(block_shares(group, values).values())
+    return ends
 
 
 def retrieval_rows(scored: Sequence[Scored], *, seed: int, known: Container[Item] = ()) -> list[Row]:
@@ -80,16 +90,27 @@ def precision_sentence(rows: Sequence[Mapping[str, Any]]) -> str:
     found = [row for row in rows if row["n"]]
     if not found:
         return "Nothing was answered, so nothing is known."
+    bounds = _bounds_words(found)
     widest = max(found, key=lambda row: row["high"] - row["low"])
     half, blocks = (widest["high"] - widest["low"]) / 2, widest["n"]
     said = (
-        f"Precision: with {blocks} {_plural('text', blocks)} a rate is known to ±{100 * half:.0f} points at the worst"
+        f"Precision: with {blocks} {_plural('block', blocks)} a rate is known to ±{100 * half:.0f} points at the worst"
     )
     if half <= GOOD_HALF_WIDTH:
-        return f"{said}."
+        return f"{said}.{bounds}"
     likely = (widest["rate"] * blocks + 2) / (blocks + 4)  # a rate of 0 or 1 is not that certain (Agresti-Coull)
     enough = blocks_for_precision(GOOD_HALF_WIDTH, likely)
-    return f"{said}; ±{100 * GOOD_HALF_WIDTH:.0f} would take about {max(enough, blocks + 1)}."
+    return f"{said}; ±{100 * GOOD_HALF_WIDTH:.0f} would take about {max(enough, blocks + 1)}.{bounds}"
+
+
+def _bounds_words(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What failed calls and cut answers leave open at the worst; nothing where there are none."""
+    missing = sum(row["truncated"] + row["error"] for row in rows)
+    if not missing:
+        return ""
+    widest = max(rows, key=lambda row: row["worst_high_rate"] - row["worst_low_rate"])
+    low, high = (f"{100 * widest[f'worst_{end}_rate']:.0f}" for end in ("low", "high"))
+    return f" {missing} failed or cut answers are left out; a rate lies between {low}% and {high}% whatever they were."
 
 
 # ------------------------------------------------------------------------------------------------ temperature
@@ -132,51 +153,32 @@ def _alike(group: Iterable[Scored]) -> list[float]:
 
 
 def effective_length_rows(scored: Sequence[Scored], *, seed: int) -> list[Row]:
-    """Up to which length the rate of right answers stays above a bar, by two definitions, where there are two lengths.
+    """Up to which length the rate of right answers passes a bar, by two definitions, where there are two lengths.
 
-    `ruler`: a rate of 85.6 %. `nolima`: 85 % of the rate in the shortest text. `effective_tokens` goes by the rates as
-    measured; `surely_tokens` is the length up to which even the lower limits stay above the bar, `possibly_tokens` that
-    up to which the upper limits do. 0: not even the shortest.
+    `ruler`: a rate of 85.6 %. `nolima`: 85 % of the rate in the short texts. Either way all shorter lengths pass, too.
+    `effective_tokens` goes by the rates as measured, `surely_tokens` and `possibly_tokens` are its limits of 95 %. 0:
+    not even the shortest (`probes/effective_length.py`).
     """
-    settings: dict[Setting, dict[int, list[Scored]]] = defaultdict(dict)
+    settings: dict[Setting, dict[int, Mapping[int, float]]] = defaultdict(dict)
     for setting, group in by_setting(scored).items():
-        settings[setting._replace(length_tokens=0)][setting.length_tokens] = group
+        settings[setting._replace(length_tokens=0)][setting.length_tokens] = hits_by_block(group)
     rows = []
     for setting, lengths in settings.items():
-        rates = {length: hit_rate(group, seed=seed) for length, group in sorted(lengths.items())}
-        known = {length: rate for length, rate in rates.items() if rate is not None}
-        if len(known) < 2:
-            continue
-        base = next(iter(known.values())).estimate
-        bars = [("ruler", RULER_RATE)] + ([("nolima", NOLIMA_SHARE * base)] if base else [])
-        for definition, bar in bars:
-            row = setting._asdict() | {"definition": definition, "bar_rate": bar, "longest_tokens": max(known)}
-            row |= {
-                "effective_tokens": _longest([(length, rate.estimate) for length, rate in known.items()], bar),
-                "surely_tokens": _longest([(length, rate.low) for length, rate in known.items()], bar),
-                "possibly_tokens": _longest([(length, rate.high) for length, rate in known.items()], bar),
-            }
-            del row["length_tokens"]
-            rows.append(row)
+        for threshold in (RULER_RATE, None):
+            found = effective_length(lengths, seed=seed, threshold=threshold)
+            if found is not None:
+                row = setting._asdict() | found.row()
+                del row["length_tokens"]
+                rows.append(row)
     return rows
-
-
-def _longest(rates: Sequence[tuple[int, float]], bar: float) -> int:
-    """The last of ascending lengths before a rate falls below the bar; 0 where the first does."""
-    longest = 0
-    for length, rate in rates:
-        if rate < bar:
-            break
-        longest = length
-    return longest
 
 
 def effective_length_sentences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """The effective lengths of one setting in words: what was measured, and what the intervals leave open."""
     sentences = []
     for row in rows:
-        bar = f"{100 * row['bar_rate']:.0f}%"
-        name = f"{bar} right" if row["definition"] == "ruler" else f"85% of the shortest text's rate, {bar}"
+        bar = f"{100 * row['bar_rate']:.1f}%"
+        name = f"at least {bar} right" if row["definition"] == "ruler" else f"at least 85% of the base, {bar} right"
         surely, possibly, longest = (row[f"{kind}_tokens"] for kind in ("surely", "possibly", "longest"))
         effective = f"{row['effective_tokens']:,}" if row["effective_tokens"] else f"none of these, up to {longest:,}"
         beyond = " or more" if row["effective_tokens"] == longest else ""
@@ -184,7 +186,11 @@ def effective_length_sentences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         if surely != possibly:
             most = f"{possibly:,}{' or more' if possibly == longest else ''}"
             doubt = f"; {100 * LEVEL:.0f}% limits: {f'{surely:,}' if surely else 'not even the shortest'} to {most}"
-        sentences.append(f"Effective length ({name}): {effective}{beyond} tokens{doubt}.")
+        sentences.append(
+            f"Effective length ({name}, at this and at all shorter lengths): {effective}{beyond} tokens{doubt}."
+        )
+    if any(row["definition"] == "nolima" for row in rows):
+        sentences.append(f"The base is the mean rate in the texts of up to {NOLIMA_BASE:,} tokens, or in the shortest.")
     return sentences
 
 

@@ -11,18 +11,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from probes.plan import Result
-from probes.scoring import OUTCOMES, SCORER, Score, score_cell
-from probes.stats import (
-    PairedDifference,
-    difference_words,
-    fewest_blocks,
-    paired_difference,
-    rate_interval,
-    too_few_words,
-)
+from probes.scoring import OUTCOMES, SCORER, Score, right_of, score_cell
+from probes.stats import rate_interval
 from probes.store import Score as Verdict
 
 Row = dict[str, Any]
+Item = tuple[Any, ...]  # a question inside its block
 FEW_VALUES = 10  # with more planted values than these, only the positions that were asked for get rows of their own
 # What the cells of earlier versions did not say, because there was nothing else.
 _DEFAULTS: Mapping[str, Any] = {
@@ -86,7 +80,7 @@ class Scored:
         return asked
 
     @property
-    def item(self) -> tuple[Any, ...]:
+    def item(self) -> Item:
         """The question inside its block: the same for repeats of one request, and for the same needle in other arms."""
         return self.cell["layout"], self.cell["depth"], self.asked, self.cell["name"] if self.asked is None else None
 
@@ -111,10 +105,9 @@ def whole_cell(cell: Mapping[str, Any]) -> Row:
 
     Example: whole_cell({"asked": 2, "layout": "spread", ...})["right"] -> [2]
     """
-    asked = cell["asked"]
-    control = "absent" if asked is None and "control" not in cell else None
-    right = [] if asked is None else [asked]
-    return {**_DEFAULTS, "control": control, "right": right, "needles": len(cell.get("values", ())), **cell}
+    control = "absent" if cell["asked"] is None and "control" not in cell else None
+    needles = len(cell.get("values", ()))
+    return {**_DEFAULTS, "control": control, "needles": needles, **cell, "right": right_of(cell)}
 
 
 def score_needles(results: Iterable[Result], scorer: str = SCORER) -> list[Scored]:
@@ -224,6 +217,8 @@ def confusion_rows(scored: Sequence[Scored]) -> list[Row]:
         positions = positions_of(group)
         for asked in (*positions, None):
             asked_now = [each for each in group if each.asked == asked]
+            if asked is None and not asked_now:
+                continue  # the control was left out
             counts = Counter(_answer_kind(each) for each in asked_now)
             rows.append(
                 {
@@ -260,115 +255,25 @@ def order_depth_rows(scored: Sequence[Scored]) -> list[Row]:
     return sorted(rows, key=lambda row: (row["model"], row["length_tokens"], row["order"], row["depth"], row["layout"]))
 
 
-def ends_rows(scored: Sequence[Scored], *, seed: int) -> list[Row]:
-    """Two rows a setting: the ends less the middle, in what is given when asked for, and in its lift."""
-    rows = []
-    for setting, group in several_keys(scored).items():
-        found = compare_ends(group, seed=seed)
-        for outcome, difference in (("given_rate", found.given), ("lift_rate", found.lift)) if found else ():
-            row: Row = {"model": setting.model, "length_tokens": setting.length_tokens, "layout": setting.layout}
-            rows.append(row | {"outcome": outcome} | difference.row() | rest_of(setting))
-    return rows
-
-
-@dataclass(frozen=True, slots=True)
-class EndsAndMiddle:
-    """The ends against the middle, one difference a block.
-
-    `given`: rate given when asked for. `lift`: the same less the rate given when not asked for, which is what finding
-    adds to mere preference. `absent_given`, `absent_ends`, `absent`: questions without an answer that got a planted
-    value, one from an end, and all of them. `middle`: how many positions are between the ends.
-    """
-
-    given: PairedDifference
-    lift: PairedDifference
-    absent_given: int
-    absent_ends: int
-    absent: int
-    middle: int
-
-
-def compare_ends(scored: Sequence[Scored], *, seed: int) -> EndsAndMiddle | None:
-    """Compare the ends with the middle, for one setting, over the blocks in which every question was answered.
-
-    None without such a block, and with fewer than three positions.
-    """
-    scored = [each for each in scored if each.cell["control"] in (None, "absent")]
-    count = scored[0].cell["needles"] if scored else 0
-    if not 3 <= count <= FEW_VALUES:
-        return None
-    blocks: dict[int, list[Scored]] = defaultdict(list)
-    for each in scored:
-        blocks[each.block].append(each)
-    questions = set(range(count)) | {each.asked for each in scored}
-    given_differences, lift_differences = [], []
-    for group in blocks.values():
-        if {each.asked for each in group} != questions or not all(each.counts for each in group):
-            continue
-        given = [_share(group, position, asked=True) for position in range(count)]
-        lift = [given[position] - _share(group, position, asked=False) for position in range(count)]
-        given_differences.append(_ends_less_middle(given))
-        lift_differences.append(_ends_less_middle(lift))
-    given_difference = paired_difference(given_differences, seed=seed, most=1.0)
-    lift_difference = paired_difference(lift_differences, seed=seed, most=2.0)
-    if given_difference is None or lift_difference is None:
-        return None
-    absent = [each for each in scored if each.asked is None and each.counts]
-    return EndsAndMiddle(
-        given_difference,
-        lift_difference,
-        absent_given=sum(bool(each.score.given) for each in absent),
-        absent_ends=sum(each.given in (0, count - 1) for each in absent),
-        absent=len(absent),
-        middle=count - 2,
-    )
-
-
-def ends_sentences(found: EndsAndMiddle) -> list[str]:
-    """What the comparison of ends and middle says, in words chosen by the figures."""
-    given, lift = found.given, found.lift
-    middle = {1: "the one", 2: "the two", 3: "the three", 4: "the four"}.get(found.middle, "those")
-    sentences = [
-        _difference_sentence(
-            f"Asked for, the two ends were given {{points}} points {{more}} often than {middle} in the middle",
-            given,
-            otherwise="Between the ends and the middle there is no clear difference in what is given when asked for",
-        ),
-        _difference_sentence(
-            "Less what is given unasked, the ends are still {points} points {more}",
-            lift,
-            otherwise="Less what is given unasked, there is no clear difference left between ends and middle",
-        ),
-    ]
-    if found.absent:
-        said = f"Asked for a value that is not there, the model gave a planted one {found.absent_given} of"
-        ends = f", {found.absent_ends} of these from an end" if found.absent_given else ""
-        sentences.append(f"{said} {found.absent} times{ends}.")
-    if given.blocks < fewest_blocks():
-        sentences.append(too_few_words(given.blocks))
-    return sentences
-
-
-def _difference_sentence(clear: str, found: PairedDifference, *, otherwise: str) -> str:
-    estimate = found.interval.estimate
-    figures = f"({difference_words(found.interval, found.p_value, found.blocks, scale=100, unit='points', digits=0)})"
-    if not found.clear:
-        return f"{otherwise} {figures}."
-    more = "more" if estimate > 0 else "less"
-    return f"{clear.format(points=round(abs(100 * estimate)), more=more)} {figures}."
-
-
 def block_shares(answers: Iterable[Scored], values: Mapping[int, float]) -> dict[int, float]:
     """One mean a block: repeats of a question are averaged first, then the questions.
 
     `values` holds what is averaged, by the `id` of each answer.
     """
-    items: dict[int, dict[tuple[Any, ...], list[float]]] = defaultdict(lambda: defaultdict(list))
-    for each in answers:
-        items[each.block][each.item].append(values[id(each)])
+    return block_means((each.block, each.item, values[id(each)]) for each in answers)
+
+
+def block_means(values: Iterable[tuple[int, Item, float]]) -> dict[int, float]:
+    """One mean a block, of values that come with their block and their question.
+
+    Example: block_means([(0, ("a",), 1.0), (0, ("a",), 0.0), (0, ("b",), 1.0)]) -> {0: 0.75}
+    """
+    blocks: dict[int, dict[Item, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for block, item, value in values:
+        blocks[block][item].append(value)
     return {
         block: sum(sum(repeats) / len(repeats) for repeats in questions.values()) / len(questions)
-        for block, questions in items.items()
+        for block, questions in blocks.items()
     }
 
 
@@ -395,13 +300,3 @@ def _answer_kind(each: Scored) -> str:
     if each.score.given:
         return "several"
     return "abstained" if each.score.abstained else "no_value"
-
-
-def _share(group: Sequence[Scored], position: int, *, asked: bool) -> float:
-    chosen = [each for each in group if (each.asked == position) == asked]
-    return sum(each.given == position for each in chosen) / len(chosen)
-
-
-def _ends_less_middle(values: Sequence[float]) -> float:
-    inner = values[1:-1]
-    return (values[0] + values[-1]) / 2 - sum(inner) / len(inner)

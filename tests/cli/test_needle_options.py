@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from cli.main import needlepoint
 from cli.needle_options import needle_options
 from probes.experiments.needle_options import CONTROLS, HaystackStyle, Measure, NeedleOptions, Structure
+from probes.experiments.needle_parts import IdStyle
 from probes.experiments.needle_prompts import STYLES, Place
 from probes.experiments.needle_tasks import TASKS
 from probes.models.base import Traits
@@ -54,6 +55,7 @@ def test_the_choices_are_those_of_the_options() -> None:
         "controls": set(CONTROLS),
         "haystack_style": set(get_args(HaystackStyle)),
         "language": {"en", "de"},
+        "ids": set(get_args(IdStyle)),
     }
 
 
@@ -82,6 +84,13 @@ def test_options_reach_the_plan() -> None:
     assert (meta["controls"], meta["temperature"], meta["context"]) == (["short"], [0, 1], ["chunks:3"])
 
 
+def test_the_margin_of_no_effect_and_what_is_declared_are_kept_with_the_run() -> None:
+    meta = spec("--task", "kv", "--ids", "short", "--depths", "0,100", "--equivalence", "10", "--place", "bookend")
+    assert (meta["equivalence"], meta["declared"]["equivalence_points"], meta["ids"]) == (10, 10, "short")
+    assert meta["declared"]["contrasts"] == [{"factor": "depth", "level": "end", "base": "beginning"}]
+    assert spec()["equivalence"] == 5
+
+
 def test_own_needles_and_haystack_are_kept_by_their_whole_paths() -> None:
     files = ("--needles", "samples/own-needles.toml", "--haystack", "samples/texts/english.txt")
     meta = spec("--task", "single", "--depths", "50", *files)
@@ -96,6 +105,9 @@ def test_own_needles_and_haystack_are_kept_by_their_whole_paths() -> None:
         (("--depths", "0,101"), "101 is no depth", "--help"),
         (("--context", "chunks:0"), "chunks:N", "--help"),
         (("--task", "kv", "--layout", "cluster@50"), "--layout is for several needles", "--help"),
+        (("--depths", "0.5"), "depths are in percent of the text", "--help"),
+        (("--ids", "short"), "--ids is for the task kv", "--help"),
+        (("--equivalence", "0"), "equivalence", ""),
         (("--controls", "short", "--no-controls"), "exclude each other", "the one that you mean"),
         (("--lengths", "25%"), "no model says how large its window is", "--lengths in tokens"),
         (("--needles", "none.toml", "--task", "single"), "cannot read the needles file", "own-needles.toml"),

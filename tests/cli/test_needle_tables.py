@@ -61,19 +61,17 @@ def test_lengths_against_depths_are_a_map_with_rates_and_counts_in_figures() -> 
     assert len(machine["retrieval"].rows) == 25
     assert {row["n"] for row in machine["retrieval"].rows} == {10}
     assert any(note.startswith("Precision:") for note in people[title].notes)
-    assert any(note.startswith("Effective length") for note in people[title].notes)
+    (lengths,) = [table for name, table in people.items() if name.startswith("Effective length")]
+    assert any("at this and at all shorter lengths" in note for note in lengths.notes)
 
 
-def test_more_lengths_than_fit_go_into_several_maps() -> None:
-    _, people = tables_of(sweep([100 * (number + 1) for number in range(7)], blocks=2))
-    assert "700" in "".join(table.columns[-1].title for name, table in people.items() if name.startswith("Found"))
+def test_every_length_has_its_column_whatever_the_width() -> None:
     _, listed = experiment_tables("probe needle", "needle", sweep([100, 200, 300, 400, 500, 600], 2), {"seed": 1})
-    assert [len(table.columns) for table in listed if (table.title or "").startswith("Found")] == [6, 2]
+    assert [len(table.columns) for table in listed if (table.title or "").startswith("Found")] == [7]
 
 
-@pytest.mark.parametrize(("rate", "shade"), [(0.0, " "), (0.1, " "), (0.5, "▒"), (0.99, "█"), (1.0, "█")])
-def test_a_shade_never_stands_without_its_figures(rate: float, shade: str) -> None:
-    assert heat({"rate": rate, "n": 7}) == f"{shade} {100 * rate:.0f}% of 7"
+def test_a_cell_says_of_how_many_blocks_it_is() -> None:
+    assert heat({"rate": 0.5, "n": 7}) == "50% of 7"
     assert heat({"rate": None, "n": 0}) == heat(None) == "-"
 
 
@@ -130,13 +128,61 @@ def test_no_table_has_to_be_stacked_at_eighty_columns() -> None:
 
 def test_each_finding_has_its_table_and_what_is_exploratory_says_so() -> None:
     machine, people = ({table.name or table.title or "": table for table in tables} for tables in everything_shown())
-    assert [name for name, table in machine.items() if not table.rows] == ["effective_length"]  # there is one length
+    one_length = {"effective_length", "length_interaction"}
+    assert {name for name, table in machine.items() if not table.rows} == one_length
     titles = "\n".join(people)
     for words in ("Given when asked", "Asked against answered", "Controls", "Likelihood", "Paired, place", "By temp"):
         assert words in titles
     assert "Exploratory, paired, structure" in titles
     assert {row["declared"] for row in machine["contrast"].rows if row["factor"] == "place"} == {True}
     assert {row["declared"] for row in machine["contrast"].rows if row["factor"] == "structure"} == {False}
+
+
+def test_a_table_of_contrasts_says_n_unit_test_and_correction() -> None:
+    for table in everything_shown()[1]:
+        if "aired, " in (table.title or ""):
+            (said,) = [note for note in table.notes if note.startswith("n: 7 blocks; unit: ")]
+            assert re.search(r"test: (sign flips|McNemar).*; (p corrected after Holm for the \d+|one contrast)", said)
+
+
+def test_with_several_settings_too_few_blocks_are_said_to_be_too_few() -> None:
+    results = [
+        found(place == "after", place=place, length_tokens=length, block=block)
+        for place in ("after", "before")
+        for length in (250, 500)
+        for block in range(3)
+    ]
+    _, people = tables_of(results)
+    (table,) = [table for name, table in people.items() if name.startswith("Paired, place")]
+    assert "3 blocks cannot tell any difference from chance; 5 can." in table.notes
+
+
+def test_a_control_that_was_left_out_has_no_row() -> None:
+    keyed = {"values": [VALUE, OTHER, "11111"], "needles": 3, "layout": "spread", "task": "multi-key"}
+    asked = [
+        answer(VALUE, block=block, asked=asked, right=[asked], depth=asked / 2, **keyed)
+        for block in range(2)
+        for asked in range(3)
+    ]
+    machine, _ = tables_of(asked)
+    assert [row["asked"] for row in machine["confusion"].rows] == [1, 2, 3]
+
+
+def test_what_is_counted_has_no_planted_values() -> None:
+    counted = {"task": "count", "answer": "number", "values": [], "depth": None, "asked": None, "needles": 0}
+    results = [answer("3", block=block, expected=["3"], right=[], **counted) for block in range(6)]
+    results += [answer("0", block=block, expected=["0"], right=[], control="absent", **counted) for block in range(6)]
+    machine, people = tables_of(results)
+    assert [row["given_planted"] for row in machine["control"].rows] == [None]
+    (table,) = [table for name, table in people.items() if name.startswith("Controls")]
+    assert "Gave planted" not in [column.title for column in table.columns]
+    assert table.notes == ["Asked for what is not there, it was right 6 of 6 times."]
+
+
+def test_blocks_are_called_blocks_everywhere() -> None:
+    for table in everything_shown()[1]:
+        assert not {column.title for column in table.columns} & {"Texts", "N texts"}
+        assert not any(re.search(r"\d texts?\b", note) for note in table.notes)
 
 
 def test_a_run_without_an_answer_has_a_table_and_no_finding() -> None:

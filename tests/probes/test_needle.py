@@ -11,14 +11,8 @@ from hypothesis import strategies as st
 from probes.experiment_file import checked
 from probes.experiments.common import Ruler
 from probes.experiments.needle import NEEDLES, NeedleOptions, layout_depths, plan_needle
-from probes.experiments.needle_results import (
-    compare_ends,
-    confusion_rows,
-    ends_sentences,
-    order_depth_rows,
-    position_rows,
-    score_needles,
-)
+from probes.experiments.needle_ends import compare_ends, ends_sentences
+from probes.experiments.needle_results import confusion_rows, order_depth_rows, position_rows, score_needles
 from probes.models.base import Completion
 from probes.models.sim import simulated_model
 from probes.plan import Plan, Result

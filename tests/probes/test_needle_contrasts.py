@@ -6,12 +6,15 @@ from collections.abc import Sequence
 
 import pytest
 from scipy import stats as scipy_stats
+from statsmodels.stats import contingency_tables
 
-from probes.experiments.needle_contrasts import contrast_rows, contrast_sentences, level_pairs
+from probes.experiments.needle_contrasts import contrast_rows
 from probes.experiments.needle_controls import control_rows, control_sentences, known_items
+from probes.experiments.needle_factors import level_pairs
 from probes.experiments.needle_likelihood import likelihood_rows, likelihood_sentences
 from probes.experiments.needle_rates import retrieval_rows
 from probes.experiments.needle_results import Row, score_needles
+from probes.experiments.needle_sentences import contrast_sentences
 from probes.plan import Result
 from tests.probes.needle_answers import OTHER, VALUE, answer, found, held
 
@@ -26,14 +29,20 @@ def controls(results: Sequence[Result]) -> dict[str, tuple[Row, str]]:
 
 
 def test_with_one_answer_a_block_the_test_is_mcnemars() -> None:
-    """12 blocks right only after, 2 right only before, the rest alike: McNemar's exact test is a binomial one."""
+    """12 blocks right only after, 2 right only before, the rest alike: McNemar's exact test as statsmodels has it.
+
+    The mid-p is the exact p less the probability of just this outcome.
+    """
     right = {"after": {*range(12), *range(20, 25)}, "before": {12, 13, *range(20, 25)}}
     results = [found(block in right[place], place=place, block=block) for place in right for block in range(30)]
     (row,) = contrasts(results, "place")
     assert (row["level"], row["base"], row["blocks"], row["declared"]) == ("before", "after", 30, True)
     assert row["difference"] == pytest.approx(-10 / 30)
-    assert row["p_value"] == pytest.approx(scipy_stats.binomtest(2, 14).pvalue, rel=0.2)  # 20,000 drawn flips
-    (said,) = contrast_sentences([row])
+    exact = contingency_tables.mcnemar([[5, 2], [12, 11]], exact=True).pvalue
+    assert row["p_value"] == pytest.approx(exact - scipy_stats.binom.pmf(2, 14, 0.5))
+    assert (row["test"], row["unit"], row["correction"], row["tests"]) == ("McNemar mid-p", "block", "Holm", 1)
+    said, method = contrast_sentences([row])
+    assert "n: 30 blocks" in method
     assert said.startswith("With the question before the text 33 points less is right than with the question after")
 
 
@@ -53,7 +62,8 @@ def test_no_difference_is_only_called_the_same_where_there_is_enough_to_see() ->
         return contrast_sentences(contrasts(results, "place"))[0]
 
     assert "no clear difference" in said(12)
-    assert "the same within 5 points" in said(80)
+    assert "no effect on what is right within 5 points" in said(80)
+    assert "within 5 points" not in said(40), "with 40 blocks alike the interval still reaches beyond five points"
 
 
 def test_only_questions_answered_under_both_levels_count() -> None:
@@ -81,7 +91,7 @@ def test_the_p_values_of_three_places_are_corrected_and_it_is_said() -> None:
     ]
     assert all(row["p_holm"] >= row["p_value"] for row in rows)
     assert rows[0]["p_holm"] == pytest.approx(3 * rows[0]["p_value"])
-    assert "corrected for 3 contrasts" in contrast_sentences(rows)[-1]
+    assert "corrected after Holm for the 3 contrasts" in contrast_sentences(rows)[-1]
 
 
 def test_what_was_not_declared_is_said_to_be_exploratory() -> None:
@@ -97,7 +107,7 @@ def test_too_few_blocks_are_said_to_be_too_few() -> None:
     results = [found(place == "after", place=place, block=block) for place in ("after", "before") for block in range(3)]
     said = contrast_sentences(contrasts(results, "place"))
     assert "no clear difference" in said[0]
-    assert "3 blocks cannot tell" in said[1]
+    assert "3 blocks cannot tell any difference from chance; 5 can." in said  # 0.5**5 < 0.05
 
 
 def test_the_shortest_text_and_the_plain_one_are_what_others_are_compared_with() -> None:
@@ -196,6 +206,25 @@ def test_a_value_given_to_a_question_without_an_answer_casts_doubt() -> None:
     row, said = controls([answer("Not in the text.", block=block, **given) for block in range(6)])["absent"]
     assert (row["abstained"], row["rate"]) == (6, 1.0)
     assert "no finds" not in said
+
+
+@pytest.mark.parametrize("control", ["closed-book", "short", "absent"])
+@pytest.mark.parametrize(("right", "blocks"), [(0, 1), (1, 1)])
+def test_a_control_of_one_block_claims_nothing(control: str, right: int, blocks: int) -> None:
+    absent = {"asked": None, "right": [], "depth": None} if control == "absent" else {}
+    texts = [VALUE if (block < right) != (control == "absent") else "Not in the text." for block in range(blocks)]
+    results = [answer(text, block=block, control=control, **absent) for block, text in enumerate(texts)]
+    said = controls(results)[control][1]
+    assert "1 block cannot tell what that means" in said
+    for claim in ("nothing is known", "is understood", "not what answers", "no finds", "hard for this model"):
+        assert claim not in said
+
+
+def test_a_few_blocks_without_a_fault_are_too_few_for_praise() -> None:
+    results = [answer("Not in the text.", block=block, control="closed-book", right=[]) for block in range(3)]
+    results += [found(True, block=block, control="short") for block in range(3)]
+    for _, said in controls(results).values():
+        assert "3 blocks cannot tell what that means" in said
 
 
 def test_one_request_that_stands_for_two_lengths_counts_once() -> None:

@@ -83,7 +83,22 @@ def test_depths_may_be_given_in_any_order_and_as_numbers() -> None:
     [
         ({"depths": "0,101"}, "101 is no depth"),
         ({"depths": [-1]}, "-1 is no depth"),
-        ({"depths": "0,nan"}, "nan is no depth"),
+        ({"depths": "0,nan"}, "'0,nan' is no list of depths"),
+        ({"depths": "0,\u0663"}, "is no list of depths"),
+        ({"depths": "1_0,50"}, "is no list of depths"),
+        ({"depths": "linear:\u0663"}, "is no list of depths"),
+        ({"layout": "cluster@\u0665\u0660"}, "is neither spread nor cluster@DEPTH"),
+        ({"context": "chunks:\u0663"}, "is none of whole, focused and chunks:N"),
+        ({"lengths": ["\u0663\u0660\u0660"]}, "is no length; write tokens, e.g. 500, 2k or 1.5k (k is 1,000)"),
+        ({"lengths": ["\u0663%"]}, "is no length"),
+        ({"lengths": ["1_000"]}, "'1_000' is no length"),
+        ({"lengths": ["2kk"]}, "'2kk' is no length"),
+        ({"lengths": ["k"]}, "'k' is no length"),
+        ({"lengths": ["-1k"]}, "'-1k' is no length"),
+        ({"lengths": ["1.0005k"]}, "'1.0005k' is no whole number of tokens"),
+        ({"lengths": ["500.5"]}, "'500.5' is no whole number of tokens"),
+        ({"lengths": ["2k", 2000]}, "2000 is given twice"),
+        ({"lengths": ["11m"]}, "a text may have 10,000,000 tokens at the most"),
         ({"depths": "0,0"}, "is given twice"),
         ({"depths": "linear:0"}, "no list of depths"),
         ({"depths": "linear:201"}, "no list of depths"),
@@ -150,6 +165,7 @@ def test_contexts() -> None:
 
 def test_lengths_are_tokens_or_shares_of_the_smallest_window() -> None:
     assert [parse_length(each) for each in (500, "500", " 25 % ", "12.5%")] == [500, 500, "25%", "12.5%"]
+    assert [parse_length(each) for each in ("2k", "1.5K", "0.001m", "4.1 k")] == [2000, 1500, 1000, 4100]
     options = NeedleOptions(lengths=("25%", 600, "50%"))
     settled = with_windows(options, [None, 8000, 4000])
     assert isinstance(settled, NeedleOptions)
@@ -276,3 +292,23 @@ def test_paths_in_an_experiment_file_are_beside_it(tmp_path: Path) -> None:
     ruler = needles_file(tmp_path, "{}", "own.json")
     assert with_paths({"ruler": "own.json", "blocks": 2}, tmp_path) == {"ruler": str(ruler), "blocks": 2}
     assert with_paths({"ruler": "small"}, tmp_path) == {"ruler": "small"}
+
+
+# ------------------------------------------------------------------------------------------------------ depths
+
+
+def test_half_as_a_depth_is_taken_for_a_mistake_and_told_in_percent() -> None:
+    for depths in ("0.5", "0,0.5,1"):
+        with pytest.raises(UsageError, match=r"in percent of the text, so 0\.5 is next to its beginning; write 50"):
+            checked(NeedleOptions, {"depths": depths}, where="test")
+    assert checked(NeedleOptions, {"depths": "0.5%, 50"}, where="test").depths == (0.5, 50.0)
+    assert checked(NeedleOptions, {"depths": [0.5, 50]}, where="a kept run").depths == (0.5, 50.0)
+
+
+def test_half_as_a_depth_in_an_experiment_file_is_refused_too(tmp_path: Path) -> None:
+    entry = '[[experiment]]\nprobe = "needle"\ndepths = {}\n'
+    with pytest.raises(UsageError, match="write 50 for 50 percent"):
+        read_experiment_file(needles_file(tmp_path, entry.format("[0, 0.5, 1]"), "study.toml"))
+    study = needles_file(tmp_path, entry.format('["0.5%", 50]'), "study.toml")
+    (_, options), *_ = read_experiment_file(study).experiments
+    assert options.depths == (0.5, 50.0)

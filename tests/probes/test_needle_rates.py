@@ -120,18 +120,31 @@ def test_the_effective_length_is_the_last_one_before_the_rate_falls() -> None:
         found(block < right, length_tokens=length, block=block) for length, right in hits.items() for block in range(20)
     ]
     ruler, nolima = effective_length_rows(score_needles(results), seed=1)
-    assert (ruler["bar_rate"], nolima["bar_rate"]) == (0.856, 0.85)
+    assert (ruler["bar_rate"], nolima["bar_rate"]) == (0.856, pytest.approx(0.85 * (1 + 0.95) / 2))
+    assert [row["effective_tokens"] for row in (ruler, nolima)] == [1000, 1000]
     for row in (ruler, nolima):
-        assert (row["effective_tokens"], row["surely_tokens"], row["possibly_tokens"]) == (1000, 0, 4000)
-    said = effective_length_sentences([ruler])[0]
-    assert "1,000 tokens" in said
-    assert "4,000 or more" in said
+        assert row["surely_tokens"] <= 1000 < row["possibly_tokens"] == 4000
+        assert (row["fewest_blocks"], row["most_blocks"], row["longest_tokens"]) == (20, 20, 4000)
+    said = effective_length_sentences([ruler, nolima])
+    assert said[0].startswith("Effective length (at least 85.6% right, at this and at all shorter lengths): 1,000 tok")
+    assert "4,000 or more" in said[0]
+    assert "texts of up to 1,024 tokens" in said[2]
     assert effective_length_rows(score_needles(results[:20]), seed=1) == []
+
+
+def test_what_failed_is_bounded_by_the_worst_and_the_best_that_it_could_have_been() -> None:
+    results = [found(block < 6, block=block) for block in range(8)] + [answer(None, block=8), answer(None, block=9)]
+    (row,) = rates(results)
+    assert (row["rate"], row["worst_low_rate"], row["worst_high_rate"]) == (0.75, 0.6, 0.8)
+    assert "2 failed or cut answers are left out; a rate lies between 60% and 80%" in precision_sentence([row])
+    (whole,) = rates(results[:8])
+    assert whole["worst_low_rate"] == whole["worst_high_rate"] == 0.75
+    assert "left out" not in precision_sentence([whole])
 
 
 def test_the_precision_is_that_of_the_widest_interval() -> None:
     said = precision_sentence(rates([found(block < 5, block=block) for block in range(10)]))
-    assert "with 10 texts" in said
+    assert "with 10 blocks" in said
     assert "±26 points" in said
     assert "97" in said
     assert precision_sentence([]).startswith("Nothing")

@@ -88,6 +88,14 @@ def test_kv_is_a_json_object_whose_pairs_are_asked_for_by_depth() -> None:
     assert len(json.loads(text_of(short))) == 5
 
 
+def test_short_pairs_are_shorter_and_all_different() -> None:
+    (first, *_) = trials("kv", lengths=(400,), blocks=1, ids="short")
+    pairs = json.loads(text_of(first))
+    assert all(re.fullmatch(r"[0-9a-f]{8}", each) for each in (*pairs, *pairs.values()))
+    assert len({*pairs, *pairs.values()}) == 2 * len(pairs)
+    assert pairs[first.cell["name"]] == first.cell["values"][first.cell["asked"]]
+
+
 def held(text: str, value: str) -> list[str]:
     """Every variable that holds a value, worked out step by step as a reader would."""
     values: dict[str, str] = {}
