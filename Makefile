@@ -7,16 +7,17 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 VENV := .venv
 BIN := $(VENV)/bin
 INPUTS := pyproject.toml tests/constraints.txt
-# REQUIRE=model: fail, rather than skip, where the real small model's weights are absent.
+# REQUIRE=model,browser: fail, rather than skip, where the real small model's weights or a Chromium are absent.
 REQUIRE ?=
 export REQUIRE
 BENCH ?=
 STUDY ?=
+CALIBRATE ?=
 FUZZ_SECONDS ?= 3600
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test lint format small-tokenizer bench bench-probes study verify fuzz readme install-local install-test install-bench clean
+.PHONY: help quickstart test lint format small-tokenizer bench bench-probes bench-placement calibrate study verify fuzz readme install-local install-test install-bench clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,9 +28,9 @@ quickstart: install-local ## Set up, fetch the small model, and see the whole to
 	@echo "== needlepoint quickstart"
 	@$(BIN)/needlepoint quickstart
 
-test: install-test ## Set up and run the whole test suite; REQUIRE=model fails where the model is absent
+test: install-test ## Set up and run the whole test suite; REQUIRE=model,browser fails where one is absent
 	@echo "== running the tests"
-	@$(BIN)/python -m pytest -q --numprocesses=2 --dist=loadfile
+	@$(BIN)/python -m pytest -q --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 lint: install-test ## Check style, formatting and types
 	@$(BIN)/python -m ruff check .
@@ -49,6 +50,12 @@ bench: install-bench ## Measure the tokenizer beside its peers, on a quiet machi
 bench-probes: install-test ## Measure what the probe engine costs beside the calls themselves, on a quiet machine
 	@$(BIN)/python -m tests.bench.probes $(BENCH)
 
+bench-placement: install-test ## Time a whole placement study from plan to page, on a quiet machine
+	@$(BIN)/python -m tests.bench.placement $(BENCH)
+
+calibrate: install-test ## Count how often intervals and tests are right over 200 simulated studies of each planted effect (ten minutes)
+	@$(BIN)/python -m tests.calibrate $(CALIBRATE)
+
 study: install-test ## Ask the small model what the tables of the study show (an hour and a half; goes on where it stopped)
 	@$(BIN)/needlepoint models fetch smollm2-135m
 	@$(BIN)/python -m tests.study $(STUDY)
@@ -66,11 +73,11 @@ install-local: EXTRAS := local
 install-local:
 	$(install)
 
-install-test: EXTRAS := local,corpus,test
+install-test: EXTRAS := local,corpus,report,test
 install-test:
 	$(install)
 
-install-bench: EXTRAS := local,corpus,test,bench
+install-bench: EXTRAS := local,corpus,report,test,bench
 install-bench:
 	$(install)
 

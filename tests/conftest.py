@@ -2,7 +2,11 @@
 
 import os
 import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 import pytest
@@ -55,3 +59,44 @@ def smollm2_if_here(own_home: Path) -> Path | None:
 def smollm2(smollm2_if_here: Path | None) -> Path:
     """The small real model's weights; a test that needs them is skipped where they are absent."""
     return smollm2_if_here or pytest.skip(NO_WEIGHTS)
+
+
+BROWSER_OPTIONS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+)
+
+
+class Chromium:
+    """A browser in a thread of its own: playwright keeps an event loop running where it lives, and tests run others."""
+
+    def __init__(self, path: str) -> None:
+        from playwright.sync_api import sync_playwright
+
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._playwright = self._thread.submit(sync_playwright().start).result()
+        launch = partial(self._playwright.chromium.launch, executable_path=path, args=list(BROWSER_OPTIONS))
+        self._browser = self._thread.submit(launch).result()
+
+    def __call__(self, look: Callable[[Any], None]) -> None:
+        """Do something with the browser, and wait for it."""
+        self._thread.submit(look, self._browser).result()
+
+    def close(self) -> None:
+        self._thread.submit(self._browser.close).result()
+        self._thread.submit(self._playwright.stop).result()
+        self._thread.shutdown()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Chromium]:
+    """The system's Chromium, one for the session; with `REQUIRE=browser` it must be there."""
+    path = shutil.which("chromium")
+    if path is None:
+        missing = "no chromium on the PATH: on Debian and Ubuntu, apt-get install chromium"
+        if "browser" in REQUIRED:
+            pytest.fail(missing)
+        pytest.skip(missing)
+    browser = Chromium(path)
+    yield browser
+    browser.close()

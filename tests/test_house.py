@@ -62,7 +62,8 @@ def test_the_wheel_holds_the_three_packages_and_their_data(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info" not in name.split("/")[0]}
     assert tops == set(MAY_IMPORT)
-    expected = {str(path.relative_to(ROOT)) for package in MAY_IMPORT for path in (ROOT / package).rglob("data/*")}
+    data = [path for package in MAY_IMPORT for glob in ("data/*", "*.j2") for path in (ROOT / package).rglob(glob)]
+    expected = {str(path.relative_to(ROOT)) for path in data if path.is_file()}
     assert expected <= set(names)
     assert {str(path.relative_to(ROOT)) for path in FILES} <= set(names)
 
@@ -88,3 +89,4 @@ def test_the_installed_wheel_works_outside_the_clone(wheel: Path, tmp_path: Path
     ).stdout  # fmt: skip
     table = run("probe", "needle", "-m", "sim/perfect", "-n", "1", "--lengths", "150", "--jsonl")
     assert '"asked_rate": 1.0' in table
+    assert run("runs", "report", "-n", "1").startswith("<!DOCTYPE html>")
