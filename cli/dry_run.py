@@ -1,32 +1,69 @@
 """What `--dry-run` shows: what a run would ask, take and cost of each model, and what it could show."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from cli.output import OutputOptions, Table
 from cli.tables import emit_both, machine_table, people_table
-from probes.budget import usd
+from probes.allowance import Allowance, allowances, total_of
+from probes.budget import NOTHING, Amount, Limits, usd
 from probes.detectable import ASSUMED, detectable_sentence, widest_rate
 from probes.estimate import Estimate, ModelEstimate, Share
+from probes.stats import blocks_words
 
 COMMAND = "probe dry-run"
+NO_LIMITS = Limits()
 Row = dict[str, Any]
 NOTHING_SHARED, MUCH_SHARED = 0.1, 0.5  # of the tokens of an arm's prompts
 
 
-def show_estimate(estimates: Sequence[Estimate], output: OutputOptions) -> None:
-    """Show what each plan would take: for people in words, for programs one row a model, an arm and a contrast."""
+def show_estimate(
+    estimates: Sequence[Estimate], output: OutputOptions, *, limits: Limits = NO_LIMITS, spent: Amount = NOTHING
+) -> None:
+    """Show what each plan would take: for people in words, for programs one row a model, an arm and a contrast.
+
+    With it whether the limits that were given are enough for all of them; `spent` counts with the limits already.
+    """
     several = len(estimates) > 1
+    allowed = allowances(estimates, limits, spent)
     machine = [
         machine_table(COMMAND, "model", _rows(estimates, _model_rows), title="By model", meta=_meta(estimates)),
         machine_table(COMMAND, "arm", _rows(estimates, _arm_rows), title="By arm"),
         machine_table(COMMAND, "detectable", _rows(estimates, _detectable_rows), title="What can be seen"),
+        machine_table(COMMAND, "total", [_total_row(estimates, limits, spent, allowed)], title="In all"),
     ]
     people: list[Table] = []
     for number, each in enumerate(estimates, 1):
         name = f"experiment {number}, {each.probe}" if several else each.probe
         people += _people_tables(name, each)
+    sentences = [each.sentence for each in allowed]
+    if several:
+        people.append(_total_table(total_of(estimates), sentences))
+    else:
+        people[0] = replace(people[0], notes=[*people[0].notes, *sentences])
     emit_both(machine, people, output)
+
+
+def _total_row(
+    estimates: Sequence[Estimate], limits: Limits, spent: Amount, allowed: Sequence[Allowance]
+) -> dict[str, Any]:
+    """All experiments and models together, and what the limits mean for them."""
+    verdicts = {each.limit: each.verdict for each in allowed}
+    return {
+        "experiments": len(estimates),
+        **_share_row(total_of(estimates)),
+        "max_cost_usd": _dollars(limits.max_cost_nano_usd),
+        "spent_usd": _dollars(spent.nano_usd),
+        "max_cost": verdicts.get("max_cost"),
+        "max_tokens_total": limits.max_tokens_total,
+        "used_tokens": spent.tokens,
+        "max_tokens": verdicts.get("max_tokens_total"),
+    }
+
+
+def _total_table(total: Share, sentences: Sequence[str]) -> Table:
+    return people_table(COMMAND, "In all", [{"share": total}], _TOTAL_COLUMNS, notes=sentences)
 
 
 def _meta(estimates: Sequence[Estimate]) -> Row:
@@ -86,15 +123,7 @@ def _detectable_rows(found: Estimate) -> list[Row]:
 
 def _people_tables(name: str, found: Estimate) -> list[Table]:
     totals = [{"model": model.model, "share": model.total} for model in found.models]
-    columns = [
-        ("model", lambda row: row["model"]),
-        ("trials", lambda row: f"{row['share'].trials:,}"),
-        ("done", lambda row: f"{row['share'].answered:,}"),
-        ("prompt tokens", lambda row: f"{row['share'].prompt_tokens:,}"),
-        ("answer tokens", lambda row: f"{row['share'].answer_tokens:,}"),
-        ("cost at most", lambda row: money(row["share"].cost_most_nano_usd)),
-        ("time", lambda row: duration(row["share"].seconds)),
-    ]
+    columns = [("model", lambda row: row["model"]), *_TOTAL_COLUMNS]
     tables = [people_table(COMMAND, f"What {name} would take", totals, columns, notes=_notes(found))]
     arms = [{"model": model.model, "share": share} for model in found.models for share in model.shares if share.trials]
     if len(arms) > len(found.models):
@@ -113,6 +142,16 @@ def _people_tables(name: str, found: Estimate) -> list[Table]:
     return tables
 
 
+_TOTAL_COLUMNS: list[tuple[str, Callable[[Mapping[str, Any]], str]]] = [
+    ("trials", lambda row: f"{row['share'].trials:,}"),
+    ("done", lambda row: f"{row['share'].answered:,}"),
+    ("prompt tokens", lambda row: f"{row['share'].prompt_tokens:,}"),
+    ("answer tokens", lambda row: f"{row['share'].answer_tokens:,}"),
+    ("cost at most", lambda row: money(row["share"].cost_most_nano_usd)),
+    ("time", lambda row: duration(row["share"].seconds)),
+]
+
+
 def _notes(found: Estimate) -> list[str]:
     notes = []
     for model in found.models:
@@ -125,8 +164,8 @@ def _notes(found: Estimate) -> list[str]:
     notes += [detectable_sentence(each) for each in found.detectable]
     notes += [ASSUMED] if any(each.difference is not None for each in found.detectable) else []
     half = f"±{100 * widest_rate(found.blocks):.0f} points"
-    texts = f"{found.blocks} text{'' if found.blocks == 1 else 's'}"
-    notes.append(f"With {texts} a rate near one half is known to {half} (95%). Nothing was asked, nothing was kept.")
+    known = f"With {blocks_words(found.blocks)} a rate near one half is known to {half} (95%)."
+    notes.append(f"{known} Nothing was asked, nothing was kept.")
     return notes
 
 

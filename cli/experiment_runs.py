@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from cli.compare_command import models_compared
 from cli.experiment_tables import Tables, emit_experiments, experiment_tables
 from cli.main import version
 from cli.options import default_store
@@ -19,6 +20,7 @@ from probes.budget import NOTHING, Amount, usd
 from probes.experiment_file import ExperimentOptions, options_of_spec, with_windows
 from probes.experiments import needle_results, placement_results
 from probes.experiments.common import Ruler
+from probes.experiments.measures import with_possible_measures
 from probes.experiments.needle import NeedleOptions, plan_needle
 from probes.experiments.placement import plan_placement
 from probes.models import load_model
@@ -86,15 +88,17 @@ def carry_out(
         UserError: a model, a ruler, the store or a haystack cannot be used; nothing was sent then.
     """
     load = model_loader(models, run)
-    windows = [model.traits.window for model in load()]
-    plans = [make_plan(with_windows(options, windows)) for _, options in experiments]
+    plans = [make_plan(_as_the_models_can(options, load())) for _, options in experiments]
     path = run.store or default_store()
     if run.dry_run:
         from cli.dry_run import show_estimate
         from probes.estimate import estimate
+        from probes.experience import spent_before
 
         estimates = [estimate(plan, load(), path, jobs=run.jobs, fresh=run.fresh) for plan in plans]
-        show_estimate(estimates, output)
+        spent = [] if run.fresh else [spent_before(path, plan, load()) for plan in plans]
+        before = [counting(each) for each in spent if each]
+        show_estimate(estimates, output, limits=run.limits(), spent=sum_of(before))
         return
     carried = _Carried()
     with Store.open(path) as store:
@@ -105,6 +109,14 @@ def carry_out(
             if carried.stopped:
                 break  # the limits hold for all of the command
     _show(carried, output)
+
+
+def _as_the_models_can(options: ExperimentOptions, models: Sequence[Model]) -> ExperimentOptions:
+    """The options with lengths in tokens and with measures that every model can be asked for; says what is left out."""
+    fitting, word = with_possible_measures(with_windows(options, [model.traits.window for model in models]), models)
+    if word:
+        say(word)
+    return fitting
 
 
 def carry_on(
@@ -130,13 +142,24 @@ def _carry_through(
     store.save_scores(*verdicts(plan.probe, results))
     identities = {model.name: model.identity for model in models}
     meta = {"run": run.id, "needlepoint": version(), "models": identities, **plan.spec}
-    carried.tables.append(experiment_tables(command, plan.probe, results, meta))
+    machine, people = experiment_tables(command, plan.probe, results, meta)
+    if command == "probe run" and len(models) > 1:
+        compared = models_compared(command, run.id, plan, results, identities)
+        machine, people = [*machine, *compared[0]], [*people, *compared[1]]
+    carried.tables.append((machine, people))
     carried.missing += summary.missing + summary.failed
     carried.stopped = summary.stopped is not None
-    carried.spent = Amount(
-        (carried.spent.nano_usd or 0) + spent.known_nano_usd + spent.lost_at_most_nano_usd,
-        carried.spent.tokens + spent.input_tokens + spent.output_tokens,
-    )
+    carried.spent = sum_of([carried.spent, counting(spent)])
+
+
+def counting(spent: Spent) -> Amount:
+    """What counts with the limits of a run that goes on: what its calls cost, and what lost ones may have cost."""
+    return Amount(spent.known_nano_usd + spent.lost_at_most_nano_usd, spent.input_tokens + spent.output_tokens)
+
+
+def sum_of(amounts: Sequence[Amount]) -> Amount:
+    """All of them together; money that is unknown is left out."""
+    return Amount(sum(each.nano_usd or 0 for each in amounts), sum(each.tokens for each in amounts))
 
 
 def _show(carried: _Carried, output: OutputOptions) -> None:

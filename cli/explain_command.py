@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tokenizer.explaining import Candidate, Explanation, Missed
 
 MOST_EXPLAINED = 50  # pre-tokens
+MOST_TOKENS = 20  # of one pre-token, in its first line
 WIDE = 90  # columns; on a narrower terminal there is no room for what lost
 MOST_LOST = 3  # candidates that lost, in a row for people
 # What the alternatives of the named splits match, in words.
@@ -119,9 +120,11 @@ def say_or_print(text: str) -> None:
 
 
 def _head(tokenizer: "Tokenizer", found: "Explanation") -> Iterator[str]:
-    count = len(found.tokens)
-    ids = ", ".join(str(tokenizer.id_of(token)) for token in found.tokens[:20])
-    yield f"{shown(found.piece)}: {count} token{'' if count == 1 else 's'}, {shown_cut(found.tokens)}  (id {ids})"
+    count, first = len(found.tokens), found.tokens[:MOST_TOKENS]
+    more = "" if count <= MOST_TOKENS else " ..."
+    ids = ", ".join(str(tokenizer.id_of(token)) for token in first)
+    name = shown(b"".join(first))
+    yield f"{name}{more}: {count:,} token{'' if count == 1 else 's'}, {shown_cut(first)}{more}  (id {ids}{more})"
     yield f"one pre-token: {_alternative_words(tokenizer, found.alternative)}"
     if found.steps is None:
         yield f"its {len(found.piece):,} bytes are too many for a list of merges"

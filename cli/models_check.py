@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from cli.progress import size
+from cli.progress import say, size
+from probes.budget import MOST_ATTEMPTS
 from probes.models import load_model
-from probes.models.base import Completion, Message, Model, Request
-from probes.models.calls import call
+from probes.models.base import Completion, Message, Model, ModelError, RateLimited, Request, Transient
+from probes.models.calls import Patience, call, never_reached
 from probes.models.endpoints import Endpoint
 from probes.models.hosted import HostedModel
 from probes.models.local import RUNTIME, LocalModel, runtime_version
@@ -81,12 +82,43 @@ async def _answer_of(model: Model, live: Live) -> str:
     """Have the model answer a few tokens, and say what that took."""
     started = time.perf_counter()
     try:
-        completion = await call(model, QUESTION, PATIENCE_S)
+        completion = await _patient_call(model)
         resident = await model.resident_bytes() if isinstance(model, LocalModel) else None
     finally:
         await model.aclose()
     live.figures.update(_figures(model, completion), resident_bytes=resident)
     return f"{completion.text!r} after {time.perf_counter() - started:.1f} s{_told(live.figures)}"
+
+
+async def _patient_call(model: Model) -> Completion:
+    """One answer, after as many retries as a run makes for a trial; says when one is waited for.
+
+    ModelError: there was none; in words about one call, as nothing is run or kept here.
+    """
+    patience, calls = Patience(MOST_ATTEMPTS, PATIENCE_S, PATIENCE_S), 0
+    try:
+        async for attempt in patience.attempts():
+            calls += 1
+            if calls > 1:
+                say(f"{model.name} failed in a way that may pass; call {calls} of at the most {MOST_ATTEMPTS}")
+            with attempt:
+                try:
+                    return await call(model, QUESTION, patience.timeout_s())
+                except Transient as err:
+                    if never_reached(err):  # nobody waits half a minute to hear that no server runs
+                        raise ModelError(str(err), hint=_what_now(err)) from err
+                    raise
+    except Transient as err:
+        why = f"; {patience.refusal}" if patience.refusal else ""
+        times = "one call" if calls == 1 else f"{calls} calls"
+        raise ModelError(f"{err} (after {times}{why})", hint=_what_now(err)) from err
+    raise AssertionError("stamina ends with an answer or an error")
+
+
+def _what_now(error: Transient) -> str:
+    if isinstance(error, RateLimited):
+        return "wait a while and check again; a run asks more slowly by itself, see also --jobs and --max-retries"
+    return "check that the server runs and its address, --base-url, is right, and check again"
 
 
 def _figures(model: Model, completion: Completion) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """`needlepoint models`: which models can be asked from here, and how to get the one that comes with the tool."""
 
 import difflib
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from cli.serve_command import serve
 from cli.tables import emit_both
 from cli.visible import visible
 from probes.models import ENTRY_POINTS
-from probes.models.base import ModelError
+from probes.models.base import KEPT, ModelError
 from probes.models.local import runtime_version
 from probes.models.sim_readers import READERS, describe
 from probes.models.weights import EMBEDDED, check_weights, embedded_path
@@ -166,7 +167,8 @@ def check(name: str, live: bool, base_url: str | None, output: OutputOptions) ->
     meta = {"name": name, "usable": failure is None, **({"live": found.figures or None} if found else {})}
     emit(Table("models check", columns, rows, meta=meta, title=name), output)
     if failure:
-        raise UserError(f"{name} cannot be used: {failure}", hint=failure.hint)
+        hint = re.sub(f"[:;] {KEPT}$", "", failure.hint)  # nothing was run here
+        raise UserError(f"{name} cannot be used: {failure}", hint=hint)
 
 
 @models.command("fetch")

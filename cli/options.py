@@ -1,6 +1,7 @@
 """Options and bricks that several commands share, so that one name means one thing everywhere."""
 
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,18 @@ class OrderedGroup(click.Group):
         """The names, first written first."""
         return list(self.commands)
 
+
+class FileToWrite(click.Path):
+    """A path to write to; one that can only be a directory is refused, also where there is none of that name."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, or a complaint."""
+        if str(value).endswith(tuple(filter(None, (os.sep, os.altsep)))):
+            self.fail(f"{str(value)!r} is a directory, and a file is needed: put the file's name behind it", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE_TO_WRITE = FileToWrite(path_type=Path, dir_okay=False)
 
 tokenizer_option = click.option(
     "-t",
@@ -95,7 +108,7 @@ model_option = click.option(
 store_option = click.option(
     "-d",
     "--store",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE_TO_WRITE,
     metavar="FILE",
     envvar="NEEDLEPOINT_STORE",
     show_envvar=True,

@@ -1,7 +1,9 @@
 """How results leave the tool: a table for people, tab-separated rows for a pipe, JSON, JSON Lines or CSV for programs.
 
 Results go to stdout or to a file, everything else to stderr. Machine forms hold the same keys in the same order:
-snake_case with the unit in the name, rates from 0 to 1, null for what is unknown.
+snake_case with the unit in the name, rates from 0 to 1, null for what is unknown. Texts are exact in each of them: JSON
+spells control characters as escapes, and CSV, which has none, holds them as they are. Sentences about the rows are no
+data: they stand under the table on a terminal, and go to stderr elsewhere.
 """
 
 import functools
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TextIO, TypeVar
 
 import click
 
+from cli.options import FILE_TO_WRITE
 from cli.progress import say
 from cli.visible import visible as visible  # noqa: PLC0414 - part of this module's face
 from tokenizer.errors import UsageError, UserError
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 Format = Literal["json", "jsonl", "csv"]
+# Draws for people: the lines of a picture, from the terminal's width and whether it can show block characters.
+Picture = Callable[[int, bool], Sequence[str]]
 FORMATS: tuple[Format, ...] = ("json", "jsonl", "csv")
 LONGEST_WORD = 16  # a longer one is broken where the terminal is narrow; a number never is
 Parameters = ParamSpec("Parameters")
@@ -52,7 +57,8 @@ class Table:
     """Rows to be shown. Of each row the columns' keys are used, and an absent key is unknown.
 
     `command` is the command's name ("tok count"), `notes` are sentences for people under the table. `name` tells
-    several tables of one command apart in the machine forms; without it the title does, in snake_case.
+    several tables of one command apart in the machine forms; without it the title does, in snake_case. `picture` is
+    drawn on a terminal under the rows, or with `picture_only` in place of them.
     """
 
     command: str
@@ -62,6 +68,8 @@ class Table:
     title: str | None = None
     notes: Sequence[str] = ()
     name: str | None = None
+    picture: Picture | None = None
+    picture_only: bool = False
 
     @property
     def key(self) -> str:
@@ -108,7 +116,7 @@ def _with_options(command: Callable[..., Result], *, with_path: bool) -> Callabl
                 "-o",
                 "--output",
                 "output_path",
-                type=click.Path(path_type=Path, dir_okay=False),
+                type=FILE_TO_WRITE,
                 metavar="FILE",
                 help="Write to FILE instead; .json, .jsonl or .csv says in which form.",
             )
@@ -178,7 +186,10 @@ def _row(table: Table, row: Mapping[str, Any], *, several: bool) -> dict[str, An
 
 
 def _json(value: Any) -> str:
-    return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False)
+    return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False).translate(_JSON_SPELT)
+
+
+_JSON_SPELT = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}  # controls that JSON would let stand as they are
 
 
 def _plain(value: Any) -> Any:
@@ -292,11 +303,26 @@ def _draw(tables: Sequence[Table]) -> None:
     for number, table in enumerate(tables):
         if number:
             console.print()
-        console.print(drawn(table, console))
+        if table.picture is None or not table.picture_only:
+            console.print(drawn(table, console))
+        elif table.title:
+            console.print(Text(visible(table.title), style="bold"))
+        if table.picture is not None:
+            lines = "\n".join(table.picture(console.width, _has_blocks(console.encoding)))
+            console.print(Text(visible(lines), no_wrap=True, overflow="ignore"), crop=False)
         if table.notes:
             console.print()
         for note in table.notes:
             console.print(Text(visible(note)))
+
+
+def _has_blocks(encoding: str) -> bool:
+    """Whether block and line characters can be written in this encoding."""
+    try:
+        "░█│┤└".encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def drawn(table: Table, console: "Console") -> "RichTable | Text":

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 from cli.needle_options import needle_options
 from cli.options import OrderedGroup, model_option, seed_option
 from cli.output import OutputOptions, output_options
+from cli.placement_options import placement_options
 from cli.run_options import RunOptions, run_options
 from tokenizer.errors import UsageError
 
@@ -31,14 +32,15 @@ def experiment_options(*, lengths: int, blocks: int, max_tokens: str, shares: st
         click.option(
             "--lengths",
             metavar="N,N,...",
-            help=f"Lengths of the text, {shares}in tokens of the ruler, e.g. 500,1000,2000.  [default: {lengths}]",
+            help=f"Lengths of the text, {shares}in tokens of the ruler, e.g. 500,1k,2k (k is 1,000).  "
+            f"[default: {lengths}]",
         ),
         click.option(
             "-n",
             "--blocks",
             type=click.IntRange(min=1),
             metavar="N",
-            help=f"How many texts to make of each length.  [default: {blocks}]",
+            help=f"How many blocks, each with texts of its own, at each length.  [default: {blocks}]",
         ),
         click.option(
             "--max-tokens",
@@ -84,8 +86,8 @@ def needle(models: tuple[str, ...], run: RunOptions, output: OutputOptions, **gi
 
     \b
     needlepoint probe needle -m sim/u-shape -n 20
-    needlepoint probe needle -m local/smollm2-135m --layout spread --layout cluster@50 --lengths 500
-    needlepoint probe needle -m sim/recency --task single --place before --place after
+    needlepoint probe needle -m local/smollm2-135m --layout spread --layout cluster@50 --lengths 1k
+    needlepoint probe needle -m sim/recency --task kv --ids short --lengths 400 --equivalence 10
     needlepoint probe needle -m sim/perfect --needles mine.toml --haystack novel.txt --task single
 
     Controls are asked with it, once a block: a question whose answer is not there, a question without the text, and one
@@ -100,35 +102,23 @@ def needle(models: tuple[str, ...], run: RunOptions, output: OutputOptions, **gi
 
 @probe.command()
 @model_option
-@click.option(
-    "--framing",
-    type=click.Choice(["document", "transcript"]),
-    default="document",
-    show_default=True,
-    help="document: the text is prose; transcript: it is a conversation, a line a turn, e.g. `Ana: ...`.",
+@placement_options
+@experiment_options(
+    lengths=400,
+    blocks=10,
+    max_tokens="160, more for tasks with longer answers",
+    shares="as shares of the smallest window, e.g. 25%,50%, or ",
 )
-@click.option(
-    "--place",
-    multiple=True,
-    type=click.Choice(["none", "padded-before", "before", "padded-after", "after", "bookend"]),
-    help="Where the instruction stands; may be repeated.  [default: all six, controls included]",
-)
-@click.option(
-    "--measure",
-    multiple=True,
-    type=click.Choice(["coverage", "margin"]),
-    help="coverage: which facts a written summary keeps; margin: how available each fact is, by log-probability. "
-    "May be repeated.  [default: both]",
-)
-@experiment_options(lengths=400, blocks=10, max_tokens="160")
 def placement(models: tuple[str, ...], run: RunOptions, output: OutputOptions, **given: Any) -> None:
-    """Put one instruction before a text, after it, or at both ends, each against its own control.
+    """Put one instruction before a text, after it, at both ends or elsewhere, each against its own control.
 
     \b
     needlepoint probe placement -m sim/recency -n 10
-    needlepoint probe placement -m local/smollm2-135m -n 8 --lengths 300
-    needlepoint probe placement -m local/smollm2-135m --place before --place after --measure coverage
-    needlepoint probe placement -m local/smollm2-135m -n 4 --framing transcript --measure coverage
+    needlepoint probe placement -m local/smollm2-135m -n 8 --lengths 400,800
+    needlepoint probe placement -m sim/recency --framing chat --place before --place after -n 50
+    needlepoint probe placement -m sim/perfect --document samples/meeting.json --task summary
+
+    Ten blocks are a smoke test; fifty show differences of some ten points. --dry-run tells what a plan can show.
     """
     _run_one("placement", models, run, output, given)
 

@@ -175,7 +175,6 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
     def with_run(**given: Any) -> None:
         values = {name: given.pop(name) for name in names}
         values["extra"] = parsed_extra(values["extra"])
-        _check_base_url(values["base_url"])
         command(run=RunOptions(**values), **given)
 
     wrapped: Callable[..., None] = with_run
@@ -211,8 +210,3 @@ def _json_or_text(value: str) -> Any:
         return json.loads(value, parse_constant=refuse)
     except ValueError:
         return value
-
-
-def _check_base_url(url: str | None) -> None:
-    if url is not None and not url.startswith(("http://", "https://")):
-        raise UsageError("--base-url is not an address", hint="it begins with http:// or https://")  # may hold a key

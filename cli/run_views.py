@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from cli.dry_run import show_estimate
-from cli.experiment_runs import carry_on, plan_again
-from cli.experiment_tables import emit_experiments, experiment_tables
+from cli.experiment_runs import carry_on, counting, plan_again
+from cli.experiment_tables import Tables, emit_experiments, experiment_tables
 from cli.output import Column, OutputOptions, Table, emit, on_terminal, print_tables
 from cli.progress import say
 from cli.run_options import RunOptions
@@ -24,22 +24,40 @@ from probes.models.base import Message, Model, canonical_json
 from probes.plan import Plan, Result
 from probes.scoring import SCORER, find_scorer
 from probes.store import RunRow, Store, TrialRow, plan_moved_on
+from probes.store_rows import DAMAGED
 from probes.trial_rows import full_row, judged, keys_of
 from probes.verify_run import Finding, changed_files, files_of, known_prompts, verify_run
 from tokenizer.errors import UsageError, UserError
+
+UNSCORED = "likelihood"  # the table that no scorer has a part in
+COSTS = "cost"  # the table that is there whatever was chosen
+MOST_NAMED = 5
 
 # ------------------------------------------------------------------------------------------------------- showing
 
 
 def show_tables(store: Store, run: RunRow, where: Sequence[str], output: OutputOptions) -> None:
     """The run's tables, of all its trials or of some."""
-    trials = store.trials(run.id)
+    trials = _trials(store, run)
     chosen = trials_where(run.probe, trials, where) if where else trials
     meta = {"run": run.id, **run.spec} | ({"where": list(where)} if where else {})
     tables = experiment_tables("runs show", run.probe, readable_results(store, run, chosen), meta)
-    if where and not any(table.rows for table in tables[1]):
+    if where and not any(table.rows for table in tables[0] if table.key != COSTS):
         say("these trials make no whole figure; add --answers to see them one by one")
     emit_experiments([tables], output)
+
+
+def _trials(store: Store, run: RunRow) -> list[TrialRow]:
+    """Every trial of the run; says how many of the answers are no longer what was received."""
+    trials = store.trials(run.id)
+    damaged = [str(trial.position) for trial in trials if trial.result.error_kind == DAMAGED]
+    if damaged:
+        places = f"{', '.join(damaged[:MOST_NAMED])}{', ...' if len(damaged) > MOST_NAMED else ''}"
+        say(
+            f"warning: {len(damaged)} of {run.answered} answers in {store.path} are damaged and count as errors"
+            f" (positions {places}); `needlepoint runs verify {run.id}` tells more"
+        )
+    return trials
 
 
 def readable_results(store: Store, run: RunRow, trials: Sequence[TrialRow]) -> list[Result]:
@@ -73,7 +91,7 @@ def show_trials(
     output: OutputOptions,
 ) -> None:
     """Single trials of a run with what was asked for of them."""
-    trials = store.trials(run.id)
+    trials = _trials(store, run)
     chosen = trials_where(run.probe, trials, where) if where else trials
     texts = None
     if prompts:
@@ -93,9 +111,7 @@ def show_export(path: Path, output: OutputOptions) -> None:
     """
     found = []
     for run in read_runs(path):
-        results = run.results
-        if run.probe == "placement":
-            results = _with_messages_of(plan_again(run.probe, run.spec), run, path)
+        results = readable_rows(run, path)
         meta = {"run": run.id, **run.spec}
         try:
             found.append(experiment_tables("runs show", run.probe, results, meta))
@@ -105,7 +121,14 @@ def show_export(path: Path, output: OutputOptions) -> None:
     emit_experiments(found, output)
 
 
-def _with_messages_of(plan: Plan, run: ExportedRun, path: Path) -> tuple[Result, ...]:
+def readable_rows(run: ExportedRun, path: Path) -> tuple[Result, ...]:
+    """The results of exported rows with all that their probe reads, as `readable_results` gives those of a store.
+
+    UserError: a prompt that is needed cannot be made again.
+    """
+    if run.probe != "placement":
+        return run.results
+    plan = plan_again(run.probe, run.spec)
     prompts = {prompt_hash(trial.request): trial.request.messages for trial in plan.trials}
     if not prompts.keys() >= set(run.prompt_hashes):
         raise UserError(
@@ -164,7 +187,8 @@ def resume_run(store: Store, run: RunRow, options: RunOptions, output: OutputOpt
         raise not_again(run, why)
     if options.dry_run:
         moved = plan_moved_on(plan, run.fresh_offset or 0)
-        show_estimate([estimate(moved, load_models(run, options), store.path, jobs=options.jobs)], output)
+        found = estimate(moved, load_models(run, options), store.path, jobs=options.jobs)
+        show_estimate([found], output, limits=options.limits(), spent=counting(store.spent(run.id)))
         return
     try:
         begun = store.resume_run(run.id, plan, keep_prompts=options.keep_prompts)
@@ -211,7 +235,7 @@ def score_run(store: Store, run: RunRow, scorer: str, output: OutputOptions) -> 
             f"run {run.id} is a {run.probe} run; its answers are read by its own scorer",
             hint="other scorers are for needle runs: needlepoint runs list",
         )
-    results = [trial.result for trial in store.trials(run.id)]
+    results = [trial.result for trial in _trials(store, run)]
     store.save_scores(scorer, needle_results.verdicts(needle_results.score_needles(results, scorer)))
     pairs = [(judged("needle", each).outcome, judged("needle", each, scorer).outcome) for each in results]
     judged_pairs = [(before, after) for before, after in pairs if before is not None]
@@ -220,7 +244,29 @@ def score_run(store: Store, run: RunRow, scorer: str, output: OutputOptions) -> 
     sentence = f"{changed.total()} of {len(judged_pairs)} verdicts differ from those of {SCORER}"
     say(f"{sentence}: {kinds}" if changed else sentence)
     meta = {"run": run.id, **run.spec, "scorer": scorer, "verdicts": len(judged_pairs), "differing": changed.total()}
-    emit_experiments([experiment_tables("runs score", run.probe, results, meta)], output)
+    tables = experiment_tables("runs score", run.probe, results, meta)
+    emit_experiments([_by_scorer(tables, scorer)], output)
+
+
+def _by_scorer(tables: Tables, scorer: str) -> Tables:
+    """The tables with the scorer's name in each row, title and sentence: what they say of the model, it says."""
+    machine = [
+        replace(
+            table,
+            columns=[*table.columns, Column("scorer", "scorer")],
+            rows=[{**row, "scorer": scorer} for row in table.rows],
+        )
+        if table.key != UNSCORED
+        else table
+        for table in tables[0]
+    ]
+    people = [
+        replace(table, title=f"By {scorer}: {table.title}", notes=[f"By {scorer}: {note}" for note in table.notes])
+        if not table.key.startswith(UNSCORED)
+        else table
+        for table in tables[1]
+    ]
+    return machine, people
 
 
 # ------------------------------------------------------------------------------------------------ exporting, verifying
@@ -228,7 +274,7 @@ def score_run(store: Store, run: RunRow, scorer: str, output: OutputOptions) -> 
 
 def export_run(store: Store, run: RunRow, output: OutputOptions) -> None:
     """Every trial as a row that stands alone; JSON Lines where no form was asked for."""
-    rows = [full_row(run, trial) for trial in store.trials(run.id)]
+    rows = [full_row(run, trial) for trial in _trials(store, run)]
     columns = [Column(key, key) for key in keys_of(rows, full=True)]
     table = Table("runs export", columns, rows, meta={"run": run.id, "models": list(run.models), **run.spec})
     emit(table, replace(output, format=output.format or "jsonl"))

@@ -9,7 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from cli.options import OrderedGroup, default_store, store_option
-from cli.output import Column, OutputOptions, Table, output_options
+from cli.output import Column, OutputOptions, Table, on_terminal, output_options
 from cli.run_options import RunOptions, run_options
 from cli.tables import emit_both
 from probes.prices import NANO
@@ -27,9 +27,9 @@ def runs() -> None:
 
     \b
     needlepoint runs list
-    needlepoint runs show latest
     needlepoint runs show latest --answers --where outcome=miss
-    needlepoint runs export latest -o run.jsonl
+    needlepoint runs compare latest
+    needlepoint runs report latest -o run.html
     """
 
 
@@ -74,6 +74,8 @@ def list_runs(store: Path | None, output: OutputOptions) -> None:
         *(Column(key, key.capitalize(), align="right") for key in ("trials", "answered", "failed", "lost")),
         Column("cost_usd", "Cost", align="right"),
         Column("unknown_cost_calls", "Unknown cost", align="right"),
+        Column("task", "Task"),
+        Column("framing", "Framing"),
     ]
     notes = [] if rows else ["No run yet; try: needlepoint probe needle -m sim/u-shape -n 20"]
     table = Table("runs list", columns, rows, title="Runs", notes=notes)
@@ -82,7 +84,15 @@ def list_runs(store: Path | None, output: OutputOptions) -> None:
 
 def _list_for_people(table: Table) -> Table:
     """What fits eighty columns: no date, as a run's id begins with it, and no column that says nothing."""
-    rows = [{**row, "answered": f"{row['answered']}/{row['trials']}", "cost": _cost_words(row)} for row in table.rows]
+    rows = [
+        {
+            **row,
+            "answered": f"{row['answered']}/{row['trials']}",
+            "cost": _cost_words(row),
+            "probe": ", ".join(filter(None, [row["probe"], row["framing"], row["task"]])),
+        }
+        for row in table.rows
+    ]
     columns = [column for column in table.columns if column.key in ("run", "probe", "models", "texts", "answered")]
     for key in ("failed", "lost"):
         if any(row[key] for row in rows):
@@ -98,7 +108,7 @@ def _list_for_people(table: Table) -> Table:
     "--where",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Only trials with this in their cell, or this model, block, outcome, state, position, ..., e.g. depth=0.5. "
+    help="Only trials with this in their cell, or this model, block, outcome, state, ..., e.g. depth=50 in %. "
     "May be repeated: values of one key are alternatives, several keys must all fit.",
 )
 @click.option("--prompts", is_flag=True, help="Show the prompts, made again and checked against what was sent.")
@@ -130,7 +140,7 @@ def show_run(
     \b
     needlepoint runs show
     needlepoint runs show latest --json
-    needlepoint runs show 2026 --answers --where outcome=miss --where depth=0.5
+    needlepoint runs show 2026 --answers --where outcome=miss --where depth=50
     needlepoint runs show latest --prompts --answers --attempts -n 3
     """
     from cli.run_views import show_export, show_tables, show_trials
@@ -138,7 +148,7 @@ def show_run(
     single = prompts or answers or attempts
     if limit is not None and not single:
         raise UsageError("--limit is for single trials", hint="add --prompts, --answers or --attempts")
-    if Path(name).suffix in EXPORTS:
+    if Path(name).suffix.lower() in EXPORTS:
         if single or where:
             raise UsageError(f"{name} is shown as tables only", hint="its rows can be read with any program")
         show_export(Path(name), output)
@@ -169,6 +179,7 @@ def resume(name: str, run: RunOptions, output: OutputOptions) -> None:
     """
     from cli.run_views import resume_run
 
+    _refuse_file(name, "its run can be gone on with where it was made; `needlepoint runs list` names the runs here")
     with _open(run.store) as opened:
         resume_run(opened, opened.find_run(name), run, output)
 
@@ -195,8 +206,94 @@ def score(name: str, scorer: str, store: Path | None, output: OutputOptions) -> 
     """
     from cli.run_views import score_run
 
+    _refuse_file(
+        name, "score the run where it was made and export it again; `needlepoint runs list` names the runs here"
+    )
     with _open(store) as opened:
         score_run(opened, opened.find_run(name), scorer, output)
+
+
+@runs.command()
+@click.argument("names", metavar="[RUN]...", nargs=-1, shell_complete=_complete)
+@click.option(
+    "--baseline",
+    metavar="RUN",
+    help="Hold each model against its own in this run, or against the only one there; exit 4 where one is clearly "
+    "worse, e.g. --baseline last-month.jsonl.",
+)
+@click.option(
+    "--fail-under",
+    type=float,
+    metavar="RATE",
+    help="Exit 4 unless the lower end of the 95% interval of the right answers, or of the coverage, is at least RATE, "
+    "e.g. 0.9; with --baseline that of the difference, e.g. -0.05.",
+)
+@store_option
+@output_options
+def compare(
+    names: tuple[str, ...], baseline: str | None, fail_under: float | None, store: Path | None, output: OutputOptions
+) -> None:
+    """Compare models side by side, on trials that are the same bytes for all of them; nothing is asked anew.
+
+    RUN is `latest` (the default), the beginning of an id, or a file that `runs export` wrote. All models of all runs
+    are compared with each other; a model that stands in several runs with other answers or in another form is several.
+
+    \b
+    needlepoint runs compare latest
+    needlepoint runs compare 20261122-0934 20261122-0841 --json
+    needlepoint runs compare latest --fail-under 0.9
+    needlepoint runs compare latest --baseline last-month.jsonl --fail-under -0.05
+
+    A gate passes only on what the data show: too few or missing answers do not pass --fail-under, as missing ones must
+    not matter even if all were wrong. --baseline alone misses only where the data show a model worse. The overall
+    difference is the declared comparison, corrected over the pairs (Holm); all others are exploratory and said to be.
+    """
+    from cli.compare_command import compare_and_show
+
+    compare_and_show(names or ("latest",), baseline, fail_under, store, output)
+
+
+@runs.command()
+@click.argument("names", metavar="[RUN]...", nargs=-1, shell_complete=_complete)
+@click.option(
+    "-o",
+    "--output",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.html",
+    help="Write the page to FILE.html, e.g. report.html, instead of stdout.",
+)
+@click.option(
+    "-n",
+    "--limit",
+    type=click.IntRange(min=0),
+    default=12,
+    show_default=True,
+    metavar="N",
+    help="Show at the most so many prompts and answers of each run, e.g. 40; 0 shows none.",
+)
+@store_option
+def report(names: tuple[str, ...], path: Path | None, limit: int, store: Path | None) -> None:
+    """Write one HTML page about a run, or several: question, plan, figures, tables, prompts, answers, limits.
+
+    The page stands alone: it needs no network and runs no script. RUN is `latest` (the default) or the beginning of an
+    id. It takes the packages of needlepoint[report].
+
+    \b
+    needlepoint runs report -o report.html
+    needlepoint runs report 20261122-0934 20261122-0841 -o both.html
+    needlepoint runs report latest -n 40 > report.html
+    """
+    if path is None and on_terminal():
+        raise UsageError("a page is not for a terminal", hint="name a file for it, e.g. -o report.html")
+    if path is not None and path.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"the report is an HTML page, and {path} is not named so", hint="let it end in .html")
+    if path is not None and not path.absolute().parent.is_dir():
+        raise UserError(f"there is no directory {path.absolute().parent}", hint="make it first, or write elsewhere")
+    from cli.report_command import report_runs
+
+    with _open(store) as opened:
+        report_runs(opened, names or ("latest",), path=path, most_exchanges=limit)
 
 
 class WithKeys(click.Command):
@@ -226,6 +323,9 @@ def export(name: str, store: Path | None, output: OutputOptions) -> None:
     """
     from cli.run_views import export_run
 
+    _refuse_file(
+        name, f"`needlepoint runs show {name}` shows its tables; `needlepoint runs list` names the runs to export"
+    )
     with _open(store) as opened:
         export_run(opened, opened.find_run(name), output)
 
@@ -243,6 +343,9 @@ def verify(name: str, store: Path | None, output: OutputOptions) -> None:
     """
     from cli.run_views import verify_and_tell
 
+    _refuse_file(
+        name, f"`needlepoint runs show {name}` checks its rows as it reads them; `needlepoint runs list` names the runs"
+    )
     with _open(store) as opened:
         verify_and_tell(opened, opened.find_run(name), output)
 
@@ -261,7 +364,14 @@ def _list_row(row: "RunRow") -> dict[str, Any]:
         "lost": row.lost,
         "cost_usd": None if unknown and not row.known_nano_usd else row.known_nano_usd / NANO,
         "unknown_cost_calls": unknown,
+        "task": _words(row.spec.get("task")),
+        "framing": _words(row.spec.get("framing")),
     }
+
+
+def _words(value: Any) -> str | None:
+    """What a spec says of a run, one word or several; None where it has no word for it."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _cost_words(row: Mapping[str, Any]) -> str:
@@ -275,6 +385,12 @@ def _cost_words(row: Mapping[str, Any]) -> str:
 def _texts(spec: Mapping[str, Any]) -> str:
     """How many texts of which lengths: "10 x 500, 1000"."""
     return f"{spec['blocks']} x {', '.join(str(length) for length in spec['lengths'])}"
+
+
+def _refuse_file(name: str, hint: str) -> None:
+    """Exported rows are for `runs show`; everything else is done with a run that is kept in the store."""
+    if Path(name).suffix.lower() in EXPORTS:
+        raise UsageError(f"{name} is a file of exported rows, and this command takes a run of the store", hint=hint)
 
 
 def _open(path: Path | None) -> "Store":

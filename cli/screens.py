@@ -16,7 +16,7 @@ from cli.progress import progress_bar
 from cli.tables import counted, people_table, signed
 from cli.token_view import picture_lines, pieces, plain_text
 from cli.visible import visible
-from probes.experiments import needle_results, placement_results
+from probes.experiments import needle_ends, needle_results, placement_results
 from probes.haystack import generate_sentences
 from probes.plan import Result
 from tokenizer import Tokenizer, load_tokenizer
@@ -158,8 +158,8 @@ class Screens:
             )
         )
         self.say("Rates with their counts and 95% intervals (Wilson). The last column is the control.")
-        found = needle_results.compare_ends(scored, seed=SEED)
-        for sentence in needle_results.ends_sentences(found) if found else ():
+        found = needle_ends.compare_ends(scored, seed=SEED)
+        for sentence in needle_ends.ends_sentences(found) if found else ():
             self.say(sentence)
         self._say_uncounted(each.score.outcome for each in scored)
 

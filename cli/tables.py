@@ -1,11 +1,11 @@
 """What the tables of the probes look like: every figure for programs, a few readable columns for people."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from cli.output import Column, OutputOptions, Table, emit, on_terminal, print_tables
-from probes.stats import p_words
+from cli.progress import say
 
 Row = Mapping[str, Any]
 
@@ -57,71 +57,23 @@ def people_table(
 
 
 def emit_both(machine: Sequence[Table], people: Sequence[Table], output: OutputOptions) -> None:
-    """Show people's tables on a terminal, and the whole rows everywhere else.
+    """Show people's tables on a terminal, and the whole rows everywhere else; then the sentences go to stderr.
 
     Every table of a command is in `machine`, so that rows are named by their tables even where only one has rows; a
     pipe gets those that have some.
     """
     filled = [table for table in machine if table.rows] or machine[:1]
     emit(machine, output, human=lambda: print_tables(people if on_terminal() else filled))
+    if output.format is not None or not on_terminal():
+        _tell_notes(people, told={note for table in machine for note in table.notes})
 
 
-def placement_arm_tables(command: str, setting: str, rows: Sequence[Row]) -> list[Table]:
-    """The margins by arm, and what the answers are like; each where it was measured."""
-    margins, answers = ([row for row in rows if row[f"{kind}_blocks"]] for kind in ("margin", "coverage"))
-    tables = []
-    if margins:
-        columns = [
-            ("arm", lambda row: row["arm"]),
-            ("margin (nats)", lambda row: _with_interval(row, "margin", "nats")),
-            ("log-probability", lambda row: f"{row['logprob_nats']:.2f}"),
-            *numbers(("margin_blocks", "blocks")),
-        ]
-        tables.append(people_table(command, f"Availability of the facts: {setting}", margins, columns))
-    if answers or any(row["error"] or row["refusal"] for row in rows):
-        columns = [
-            ("arm", lambda row: row["arm"]),
-            ("coverage", lambda row: _with_interval(row, "coverage", "rate")),
-            *numbers(("coverage_blocks", "n")),
-            ("misbound", lambda row: percent(row["misbound_rate"])),
-            ("copied", lambda row: percent(row["copied_rate"])),
-            ("repeats", lambda row: percent(row["repeated_rate"])),
-            *numbers(("refusal", "refused"), ("truncated", "cut"), ("error", "errors")),
-        ]
-        notes = ["Answers that were cut at the token limit count as far as they go."] if _any(rows, "truncated") else []
-        tables.append(people_table(command, f"Answers: {setting}", rows, columns, notes=notes))
-    return tables
-
-
-def placement_dialogue_table(command: str, setting: str, rows: Sequence[Row], note: str) -> Table:
-    """How many answers to a transcript continue the dialogue, by arm."""
-    found = [row for row in rows if row["continued"] is not None]
-    columns = [
-        ("arm", lambda row: row["arm"]),
-        *numbers(("continued", "continued the dialogue"), ("coverage_blocks", "of answers")),
-    ]
-    return people_table(command, f"Dialogues: {setting}", found, columns, notes=[note] if note else [])
-
-
-def placement_contrast_tables(
-    command: str, setting: str, rows: Sequence[Row], sentences: Callable[[Sequence[Row]], Sequence[str]]
-) -> list[Table]:
-    """The declared contrasts of each outcome, with what they say in words."""
-    tables = []
-    for outcome, title in (("margin_nats", "margin in nats"), ("coverage_rate", "coverage")):
-        found = [row for row in rows if row["outcome"] == outcome]
-        if not found:
-            continue
-        columns = [
-            ("contrast", lambda row: f"{row['arm']} less {row['control']}"),
-            ("difference", lambda row: signed(row, "difference")),
-            ("p (Holm)", lambda row: p_words(row["p_holm"])),
-            *numbers(("blocks", "blocks")),
-            ("detectable", lambda row: "?" if row["detectable"] is None else f"{row['detectable']:.2f}"),
-        ]
-        full_title = f"Declared contrasts, {title}: {setting}"
-        tables.append(people_table(command, full_title, found, columns, notes=sentences(found)))
-    return tables
+def _tell_notes(tables: Sequence[Table], told: Container[str]) -> None:
+    """What stands under people's tables, for who reads stderr beside the rows; each under its table's title."""
+    for table in tables:
+        notes = [note for note in table.notes if note not in told]
+        for line in ([f"# {table.title}"] if notes and table.title else []) + notes:
+            say(line)
 
 
 def numbers(*columns: tuple[str, str]) -> list[tuple[str, Callable[[Row], str]]]:
@@ -131,18 +83,3 @@ def numbers(*columns: tuple[str, str]) -> list[tuple[str, Callable[[Row], str]]]
 
 def _number(key: str, row: Row) -> str:
     return f"{row[key]:,}"
-
-
-def _any(rows: Sequence[Row], key: str) -> bool:
-    return any(row[key] for row in rows)
-
-
-def _with_interval(row: Row, prefix: str, unit: str) -> str:
-    value = row[f"{prefix}_{unit}"]
-    if value is None:
-        return "-"
-    low, high = row[f"{prefix}_low"], row[f"{prefix}_high"]
-    several = row[f"{prefix}_blocks"] > 1
-    if unit == "rate":
-        return percent(value) + (f" [{100 * low:.0f}-{100 * high:.0f}]" if several else "")
-    return f"{value:.2f}" + (f" [{low:.2f}, {high:.2f}]" if several else "")

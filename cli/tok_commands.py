@@ -14,7 +14,15 @@ from cli.convert_commands import convert, verify
 from cli.cut_command import cut
 from cli.explain_command import explain
 from cli.lint_command import lint
-from cli.options import Encode, OrderedGroup, encoding_options, from_option, tokenizer_option, tokenizers_option
+from cli.options import (
+    FILE_TO_WRITE,
+    Encode,
+    OrderedGroup,
+    encoding_options,
+    from_option,
+    tokenizer_option,
+    tokenizers_option,
+)
 from cli.output import (
     Column,
     OutputOptions,
@@ -90,7 +98,7 @@ def encode(sources: list[Source], tokenizer: str | None, encode: Encode, output:
     "-o",
     "--output",
     "path",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE_TO_WRITE,
     metavar="FILE",
     help="Write the exact bytes to FILE.",
 )

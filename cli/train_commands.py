@@ -1,6 +1,5 @@
 """`needlepoint tok train`: learn a tokenizer from a corpus."""
 
-import re
 import signal
 import threading
 import time
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.amounts import Amount, Amounts
+from cli.options import FILE_TO_WRITE
 from cli.output import Column, OutputOptions, Table, emit, format_options, visible
 from cli.progress import Advance, progress_bar, say
 from cli.text_input import stop_if_nobody_types
@@ -29,33 +30,6 @@ LONG_PRE_TOKEN = 1000  # bytes; what is shorter is a word, however small the cor
 DOMINANT_SHARE = 0.1  # of the corpus, in its longest pre-tokens
 
 
-class Amount(click.ParamType[int]):
-    """A whole number from 1 on; k stands for 1024, m for 1024 * 1024. Example: "32k" -> 32768."""
-
-    name = "N"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read the number."""
-        if isinstance(value, int):
-            return value
-        match = re.fullmatch(r"0*([1-9][0-9]{0,11})([km]?)", value.lower(), re.ASCII)
-        if match is None:
-            self.fail(f"{value!r} is not a number from 1 on, such as 4096, 32k or 1m", param, ctx)
-        return int(match[1]) * {"": 1, "k": 1 << 10, "m": 1 << 20}[match[2]]
-
-
-class Amounts(click.ParamType[tuple[int, ...]]):
-    """Several amounts. Example: "1k,2k,5000" -> (1024, 2048, 5000)."""
-
-    name = "N,N,..."
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        """Read the numbers; each counts once, the smallest first."""
-        if isinstance(value, tuple):
-            return value
-        return tuple(sorted({Amount().convert(word.strip(), param, ctx) for word in value.split(",")}))
-
-
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILES...")
 @click.option(
@@ -63,7 +37,7 @@ class Amounts(click.ParamType[tuple[int, ...]]):
     "--output",
     "path",
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE_TO_WRITE,
     metavar="FILE",
     help="Where to write the tokenizer, a Hugging Face tokenizer.json. What training knew goes beside it: "
     "mine.train.json for mine.json.",

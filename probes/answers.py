@@ -118,6 +118,14 @@ def normalised(text: str) -> str:
     return _TYPESET.sub(lambda found: " " if found[1] else ",", text).casefold()
 
 
+def without_thinking(text: str) -> str:
+    """A text without what a model thinks before it answers; thinking that never ends leaves nothing.
+
+    Example: without_thinking("<think>77120?</think>It is 48213.") == "It is 48213."
+    """
+    return _THINKING.split(_THOUGHT.split(text)[-1], maxsplit=1)[0].strip()
+
+
 def final_answer(text: str) -> str:
     """The part of a normalised text that is the answer: no thinking before it, no further question made up after it.
 
@@ -126,8 +134,7 @@ def final_answer(text: str) -> str:
 
     Example: final_answer("<think>77120?</think>first 77120, no.\nanswer: 48213") == "48213"
     """
-    text = _THOUGHT.split(text)[-1]
-    text = _THINKING.split(text, maxsplit=1)[0].strip()
+    text = without_thinking(text)
     asked = next((found for found in _QUESTION_LINE.finditer(text) if found.start()), None)
     text = text[: asked.start()].strip() if asked else text
     marks = list(_ANSWER_LINE.finditer(text))
@@ -201,8 +208,8 @@ def _spans(text: str, value: str) -> list[Span]:
     and what may stand around it is said by patterns that are the same for all values.
     """
     text = text.replace(_MARK, "\ufffd")
-    if len(words := normalised(value).split()) > 1:
-        return [match.span() for match in _words_pattern(tuple(words)).finditer(text)] if words[0] in text else []
+    if len(words := _words_of(value)) > 1:
+        return [match.span() for match in _words_pattern(words).finditer(text)] if words[0] in text else []
     found: list[Span] = []
     for spelling, around in _spellings(value):
         if spelling not in text:
@@ -214,6 +221,12 @@ def _spans(text: str, value: str) -> list[Span]:
             last = match.start()
             found.append((match.start() + before * longer, match.end() + (before + 1) * longer))
     return found
+
+
+@lru_cache(maxsize=16_384)
+def _words_of(value: str) -> tuple[str, ...]:
+    """The words of a value in one spelling."""
+    return tuple(normalised(value).split())
 
 
 @lru_cache(maxsize=16_384)

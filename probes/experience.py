@@ -13,7 +13,9 @@ from pathlib import Path
 from probes.identity import trial_id
 from probes.models.base import Model, Usage, canonical_json
 from probes.plan import Plan
+from probes.store import plan_hash
 from probes.store_file import translated
+from probes.store_rows import SPENT, UNFINISHED, Spent
 
 RECENT_CALLS = 500
 AT_A_TIME = 500  # values in one statement
@@ -54,6 +56,22 @@ def read_experience(path: Path | None, plan: Plan, models: Sequence[Model]) -> l
         if is_store is None:  # an empty file is a store to be; what is no store is refused when the run begins
             return [Experience() for _ in models]
         return [Experience(_answered(connection, plan, model), _seconds(connection, model)) for model in models]
+
+
+def spent_before(path: Path | None, plan: Plan, models: Sequence[Model]) -> Spent | None:
+    """What the unfinished run has cost that the same experiment would go on with; None where there is none.
+
+    Raises:
+        UserError: the file cannot be read, or is no run store.
+    """
+    if path is None or not path.exists():
+        return None
+    with translated(path), closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        connection.row_factory = sqlite3.Row
+        if connection.execute("select 1 from sqlite_master where name = 'completions'").fetchone() is None:
+            return None
+        run = connection.execute(UNFINISHED, (plan_hash(plan, models),)).fetchone()
+        return Spent(**dict(connection.execute(SPENT, (run["id"],)).fetchone())) if run else None
 
 
 def _answered(connection: sqlite3.Connection, plan: Plan, model: Model) -> dict[int, Usage]:

@@ -4,30 +4,33 @@
     >>> results = read_rows(Path("run.jsonl"))
 
 What each key of a row means is in `probes/trial_rows.py`. Each row stands alone: rows may be left out, put in another
-order, and those of several runs may stand in one file.
+order, and those of several runs may stand in one file. A row that no run can have is refused, with its line.
 """
 
 import csv
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from probes.identity import identity_hash, request_without_prompt
+from probes.exported_checks import Together, check_row
+from probes.identity import request_without_prompt
 from probes.models.base import Completion, StopReason, Usage, canonical_json
 from probes.plan import PlannedTrial, Result
+from probes.prices import NANO
 from probes.store_rows import logprobs_from_json
-from probes.trial_rows import SCHEMA
 from tokenizer.errors import UserError
 
 JSON_KEYS = ("logprobs", "dropped", "cell", "request", "spec")
 NUMBERS = {
     "position": int,
     "block": int,
+    "calls": int,
     "latency_s": float,
     "first_token_s": float,
+    "cost_usd": float,
     "input_tokens": int,
     "output_tokens": int,
     "cache_read_tokens": int,
@@ -40,7 +43,10 @@ USAGE = tuple(key for key in NUMBERS if "_tokens" in key)
 
 @dataclass(frozen=True, slots=True)
 class ExportedRun:
-    """One run out of a file of rows: its results, and the hashes of their prompts, in the order of their positions."""
+    """One run out of a file of rows: its results, in the order of their positions, with what stands beside each.
+
+    `prompt_hashes` are those of the messages sent, `identities` those of the model that was asked.
+    """
 
     id: str
     probe: str
@@ -48,6 +54,7 @@ class ExportedRun:
     created_utc: str
     results: tuple[Result, ...]
     prompt_hashes: tuple[str, ...]
+    identities: tuple[Mapping[str, Any], ...]
 
 
 def read_rows(path: Path) -> list[Result]:
@@ -64,12 +71,15 @@ def read_rows(path: Path) -> list[Result]:
 def read_runs(path: Path) -> list[ExportedRun]:
     """The runs in a file of exported rows, in the order in which they first come. Raises as `read_rows`."""
     found: dict[str, list[dict[str, Any]]] = {}
-    for number, row in enumerate(_read_file(path), 1):
+    together: dict[str, Together] = {}
+    for place, row in _read_file(path):
         try:
-            found.setdefault(row["run"], []).append(_checked(row))
-        except (KeyError, TypeError, ValueError) as err:
+            check_row(row)
+            together.setdefault(row["run"], Together()).check(row, place)
+            found.setdefault(row["run"], []).append(row)
+        except (KeyError, TypeError, ValueError, AttributeError) as err:
             reason = f"{err.args[0]!r} is missing" if isinstance(err, KeyError) else str(err)
-            raise _refused(path, f"row {number}: {reason}") from err
+            raise _refused(path, f"{place}: {reason}") from err
     if not found:
         raise _refused(path, "it holds no row")
     return [_run(run_id, sorted(rows, key=lambda row: int(row["position"]))) for run_id, rows in found.items()]
@@ -83,23 +93,48 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> ExportedRun:
         rows[0]["created_utc"],
         tuple(map(_result, rows)),
         tuple(row["request"]["prompt"] for row in rows),
+        tuple(row["request"]["model"] for row in rows),
     )
 
 
-def _read_file(path: Path) -> Iterator[dict[str, Any]]:
+def _read_file(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each row with its place in words: the line it begins in, or its number where lines mean nothing."""
     try:
         with path.open(encoding="utf-8", errors="surrogatepass", newline="") as file:
             if path.suffix.lower() == ".csv":
-                csv.field_size_limit(sys.maxsize)
-                yield from map(_typed, csv.DictReader(file))
+                yield from _csv_rows(file)
             elif path.suffix.lower() == ".json":
-                yield from json.load(file)["rows"]
+                yield from ((f"row {number}", row) for number, row in enumerate(json.load(file)["rows"], 1))
             else:
-                yield from (json.loads(line) for line in file if line.strip())
+                yield from (
+                    (f"line {number}", _json_line(line, number)) for number, line in enumerate(file, 1) if line.strip()
+                )
     except OSError as err:
         raise UserError(f"cannot read {path}: {err.strerror or err}", hint="name a file of exported rows") from err
     except (ValueError, KeyError, TypeError, RecursionError, csv.Error) as err:
         raise _refused(path, str(err)) from err
+
+
+def _json_line(line: str, number: int) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError as err:
+        raise ValueError(f"line {number}: {getattr(err, 'msg', err)}") from err
+
+
+def _csv_rows(file: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    csv.field_size_limit(sys.maxsize)
+    rows = csv.DictReader(file)
+    _ = rows.fieldnames  # the header is read
+    while True:
+        place = f"line {rows.line_num + 1}"
+        try:
+            row = next(rows)
+            yield place, _typed(row)
+        except StopIteration:
+            return
+        except (ValueError, TypeError) as err:
+            raise ValueError(f"{place}: {getattr(err, 'msg', err)}") from err
 
 
 def _typed(row: Mapping[str, str]) -> dict[str, Any]:
@@ -112,15 +147,6 @@ def _typed(row: Mapping[str, str]) -> dict[str, Any]:
     return values
 
 
-def _checked(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row, if it is one and nobody changed what was asked."""
-    if row["schema"] != SCHEMA:
-        raise ValueError(f"its schema is {row['schema']!r}, not {SCHEMA!r}")
-    if row["trial"] != identity_hash(canonical_json(row["request"])):
-        raise ValueError("its trial id is not that of its request")
-    return dict(row)
-
-
 def _result(row: Mapping[str, Any]) -> Result:
     request = request_without_prompt(canonical_json(row["request"]))
     return Result(
@@ -130,6 +156,7 @@ def _result(row: Mapping[str, Any]) -> Result:
         completion=_completion(row) if row["state"] == "answered" else None,
         error_kind=row["error_kind"],
         error_text=row["error_text"],
+        cost_nano_usd=None if row.get("cost_usd") is None else round(row["cost_usd"] * NANO),
     )
 
 

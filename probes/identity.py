@@ -17,7 +17,12 @@ TRIAL_TAG = "t1:"  # a deliberate change of the canonical form takes a new tag, 
 
 def sha256_text(text: str) -> str:
     """The SHA-256 of a text in hex. Lone surrogates, which JSON replies can hold, are allowed."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return sha256_bytes(text.encode("utf-8", "surrogatepass"))
+
+
+def sha256_bytes(data: bytes) -> str:
+    """The SHA-256 of bytes in hex."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def prompt_text(request: Request) -> str:

@@ -31,7 +31,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One planned trial of one model and what became of it: a completion, or the last error, or neither yet."""
+    """One planned trial of one model and what became of it: a completion, or the last error, or neither yet.
+
+    `cost_nano_usd`: what the call that was answered cost, in US dollars times 10 to the 9; None: unknown.
+    """
 
     model: str
     trial_id: str
@@ -39,3 +42,4 @@ class Result:
     completion: Completion | None
     error_kind: str | None = None
     error_text: str | None = None
+    cost_nano_usd: int | None = None

@@ -24,11 +24,11 @@ from probes.models import check_access
 from probes.models.base import AccessDenied, Completion, Model, ModelError, RateLimited, Request, Transient
 from probes.models.calls import Patience, call, maybe_billed
 from probes.plan import Plan
-from probes.standing import Interrupted, Progress, Summary
+from probes.standing import Interrupted, Progress, Summary, Tally
 from probes.store import LEASE_S, Run, Store
 from probes.store_file import StoreLocked
 from probes.writer import Writer
-from tokenizer.errors import UsageError
+from tokenizer.errors import UsageError, UserError
 
 RENEW_LEASE_S = LEASE_S / 6
 HELD_POLL_S = 0.2
@@ -73,9 +73,10 @@ async def run_plan(
             await work.see_through(work.work(lane) for lane in work.lanes for _ in range(lane.gate.ceiling))
         finally:
             await work.wind_up()
-    summary = work.summary()
     if work.error:
+        work.tell_unwritten()
         raise work.error
+    summary = work.summary()
     if work.interrupted:
         raise Interrupted(summary, work.unwritten())
     return summary
@@ -110,8 +111,7 @@ class _Work:
         ]
         # One request may stand at several positions; it is sent once and counts for all of them.
         self.positions_of = Counter(run.trial_ids[position] for position in self.selected)
-        self.started = time.monotonic()
-        self.done = self.reused = self.failed = self.in_flight = self.retries = 0
+        self.tally = Tally(total=len(self.selected))
         self.answered: set[str] = set()  # trials whose answers are not known to be on the disk
         self.error: Exception | None = None
         self.stopped: str | None = None  # the words about a limit that is reached
@@ -123,9 +123,10 @@ class _Work:
     def fill_lanes(self, retry_errors: bool) -> None:
         """Give each model its unanswered trials, in the order in which it should get them."""
         states = self.store.states(self.run.id)
-        self.reused = self.done = sum(states[position] == "answered" for position in self.selected)
+        tally = self.tally
+        tally.reused = tally.done = sum(states[position] == "answered" for position in self.selected)
         pending = set(self.store.pending(self.run.id, retry_errors=retry_errors)).intersection(self.selected)
-        self.failed = sum(states[position] == "rejected" for position in self.selected if position not in pending)
+        tally.failed = sum(states[position] == "rejected" for position in self.selected if position not in pending)
         taken: set[str] = set()
 
         def is_pending(position: int) -> bool:
@@ -204,7 +205,7 @@ class _Work:
         await self._pause(waiting)
         if self.stop.is_set():
             return None
-        self.retries += waiting.exception() is None
+        self.tally.retries += waiting.exception() is None
         return waiting.result()
 
     async def _attempt(self, lane: Lane, position: int, patience: Patience) -> None:
@@ -255,7 +256,7 @@ class _Work:
                 reservation.leave_open()
             return err
         finally:
-            self.in_flight -= 1
+            self.tally.in_flight -= 1
         lane.gate.succeeded()
         lane.book(completion, reservation)
         lane.tell_once(self.say, "cut", lane.learn(request, completion))
@@ -358,6 +359,12 @@ class _Work:
         """How many answers were received and are not in the store."""
         return sum(not self.store.is_answered(trial_id) for trial_id in self.answered)
 
+    def tell_unwritten(self) -> None:
+        """Say how many answers came that the store could not take; their calls stand there as lost."""
+        with suppress(UserError):  # the file cannot be read either, and that is told as the error
+            if self.say and (count := self.unwritten()):
+                self.say(f"answered but not kept, as the run store could not be written: {count}")
+
     def summary(self) -> Summary:
         """The standing of the positions asked for, as the store has it."""
         states = self.store.states(self.run.id)
@@ -366,32 +373,18 @@ class _Work:
             done=count["answered"],
             failed=count["failed"] + count["rejected"],
             missing=count["missing"],
-            reused=self.reused,
+            reused=self.tally.reused,
             lost=self.store.calls(self.run.id).lost,
             stopped=self.stopped,
         )
 
     def _report(self, *, done: int = 0, failed: int = 0, in_flight: int = 0) -> None:
-        self.done += done
-        self.failed += failed
-        self.in_flight += in_flight
-        if self.on_progress is None:
-            return
-        self.on_progress(
-            Progress(
-                done=self.done,
-                total=len(self.selected),
-                reused=self.reused,
-                failed=self.failed,
-                in_flight=self.in_flight,
-                elapsed_s=time.monotonic() - self.started,
-                stopping=self.interrupted,
-                limit=sum(gate.limit for gate in {lane.gate for lane in self.lanes}),
-                retries=self.retries,
-                spent_nano_usd=self.budget.spent_nano_usd,
-                unpriced=self.budget.unpriced,
-            )
-        )
+        self.tally.done += done
+        self.tally.failed += failed
+        self.tally.in_flight += in_flight
+        if self.on_progress is not None:
+            limit = sum(gate.limit for gate in {lane.gate for lane in self.lanes})
+            self.on_progress(self.tally.progress(stopping=self.interrupted, limit=limit, budget=self.budget))
 
 
 async def _close(model: Model) -> None:

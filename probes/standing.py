@@ -1,7 +1,9 @@
 """Where a run stands: while it lasts, and when it has ended."""
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 
+from probes.budget import Budget
 from tokenizer.errors import UserError
 
 
@@ -25,6 +27,35 @@ class Progress:
     retries: int = 0
     spent_nano_usd: int = 0
     unpriced: int = 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run counts while it lasts; the fields mean what those of `Progress` do."""
+
+    total: int
+    done: int = 0
+    reused: int = 0
+    failed: int = 0
+    in_flight: int = 0
+    retries: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    def progress(self, *, stopping: bool, limit: int, budget: Budget) -> Progress:
+        """Where the run is now."""
+        return Progress(
+            done=self.done,
+            total=self.total,
+            reused=self.reused,
+            failed=self.failed,
+            in_flight=self.in_flight,
+            elapsed_s=time.monotonic() - self.started,
+            stopping=stopping,
+            limit=limit,
+            retries=self.retries,
+            spent_nano_usd=budget.spent_nano_usd,
+            unpriced=budget.unpriced,
+        )
 
 
 @dataclass(frozen=True, slots=True)

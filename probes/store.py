@@ -24,8 +24,8 @@ from probes.identity import identity_hash, prompt_text, request_identity, sha256
 from probes.models.base import Completion, Model, ModelError, canonical_json
 from probes.plan import Plan
 from probes.redaction import redacted
-from probes.store_reading import BLOB_TAG, StoreReader
 from probes.store_reading import LEASE_S as LEASE_S  # noqa: PLC0414
+from probes.store_reading import StoreReader
 from probes.store_rows import PERMANENT_ERRORS as PERMANENT_ERRORS  # noqa: PLC0414 - these are the store's face
 from probes.store_rows import AttemptRow as AttemptRow  # noqa: PLC0414
 from probes.store_rows import CallCounts as CallCounts  # noqa: PLC0414
@@ -69,12 +69,9 @@ class Store(StoreReader):
         that have no answer, and nothing is deleted; where a fresh run is unfinished, it continues that one.
         `keep_prompts` keeps the texts of the prompts too, which otherwise are made again from the spec.
         """
-        named = [{"name": model.name, "identity": dict(model.identity)} for model in models]
+        named = _named(models)
         as_planned = trial_identities(plan, named)
-        cells = [[trial.block, dict(trial.cell)] for trial in plan.trials]
-        plan_hash = sha256_text(
-            canonical_json([plan.probe, dict(plan.spec), canonical_json(named), _ids(as_planned), cells])
-        )
+        plan_hash = _hash_of(plan, named, as_planned)
         with self.transaction():
             self.renew_lease()
             run_id, offset = self._unfinished(plan_hash, as_planned, fresh=fresh)
@@ -260,7 +257,7 @@ class Store(StoreReader):
             )
 
     def _keep_blob(self, text: str, codec: Literal["raw", "zlib"]) -> str:
-        name = BLOB_TAG + sha256_text(text)
+        name = store_rows.BLOB_TAG + sha256_text(text)
         body = text.encode("utf-8", "surrogatepass")
         self._write(
             "insert into blobs values (?, ?, ?) on conflict do nothing",
@@ -280,6 +277,21 @@ class Store(StoreReader):
                     for score in scores
                 ),
             )
+
+
+def plan_hash(plan: Plan, models: Sequence[Model]) -> str:
+    """What names an experiment with its models, trial for trial: runs with the same one continue each other."""
+    named = _named(models)
+    return _hash_of(plan, named, trial_identities(plan, named))
+
+
+def _hash_of(plan: Plan, named: Sequence[Mapping[str, Any]], identities: Sequence[dict[str, Any]]) -> str:
+    cells = [[trial.block, dict(trial.cell)] for trial in plan.trials]
+    return sha256_text(canonical_json([plan.probe, dict(plan.spec), canonical_json(named), _ids(identities), cells]))
+
+
+def _named(models: Sequence[Model]) -> list[dict[str, Any]]:
+    return [{"name": model.name, "identity": dict(model.identity)} for model in models]
 
 
 def trial_identities(plan: Plan, named: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

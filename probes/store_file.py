@@ -115,7 +115,10 @@ _COMPLAINTS = {
     "CANTOPEN": ("cannot be opened", "check that it is a file that you may read and write, or use --store FILE"),
     "PERM": ("may not be written", "change the rights of the file and its directory, or use --store FILE"),
     "FULL": ("cannot grow: the disk is full", "make room and run the same command again; finished trials are kept"),
-    "IOERR": ("cannot be read or written", "check the disk and run the same command again; finished trials are kept"),
+    "IOERR": (
+        "cannot be read or written",
+        "check the disk and its free room, and run the same command again; finished trials are kept",
+    ),
 }
 
 

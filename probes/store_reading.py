@@ -19,10 +19,9 @@ from probes.identity import prompt_hash, sha256_text
 from probes.models.base import Message
 from probes.plan import Plan, Result
 from probes.store_file import PatientConnection, WaitLonger, connect, translated
-from probes.store_rows import AttemptRow, CallCounts, RunRow, Score, Spent, TrialRow, TrialState
+from probes.store_rows import BLOB_TAG, AttemptRow, CallCounts, RunRow, Score, Spent, TrialRow, TrialState
 from tokenizer.errors import UserError
 
-BLOB_TAG = "b1:"
 LEASE_S = 60.0  # a process that has not renewed its lease for so long is dead
 _PROCESS = secrets.token_hex(4)  # tells this process from an earlier one with the same number
 

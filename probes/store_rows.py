@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, cast
 
-from probes.identity import request_without_prompt
+from probes.identity import request_without_prompt, sha256_bytes
 from probes.models.base import Completion, ContextTooLong, RequestRejected, StopReason, TokenLogprob, Usage
 from probes.plan import PlannedTrial, Result
 
+BLOB_TAG = "b1:"
+DAMAGED = "damaged"  # the error kind of a trial whose answer is no longer what was received
 PERMANENT_ERRORS = (RequestRejected.kind, ContextTooLong.kind)
 
 TrialState = Literal["answered", "failed", "rejected", "missing"]
@@ -214,23 +216,42 @@ def trial_row(row: sqlite3.Row) -> TrialRow:
         result=result(row),
         request_json=row["request_json"],
         prompt_hash=row["prompt_hash"],
-        state=trial_state(answered=row["text"] is not None, status=row["status"], error_kind=row["error_kind"]),
+        state=_state(row),
         answered_by=row["answered_by"],
         cost_nano_usd=row["cost_nano_usd"],
         calls=row["calls"],
     )
 
 
+def _state(row: sqlite3.Row) -> TrialState:
+    if row["text"] is not None and not _is_whole(row):
+        return "rejected"
+    return trial_state(answered=row["text"] is not None, status=row["status"], error_kind=row["error_kind"])
+
+
+def _is_whole(row: sqlite3.Row) -> bool:
+    return bool(row["text_hash"] == BLOB_TAG + sha256_bytes(row["text"]))
+
+
 def result(row: sqlite3.Row) -> Result:
-    """One row of TRIALS as the planned trial and what became of it."""
+    """One row of TRIALS as the planned trial and what became of it.
+
+    An answer whose bytes are no longer those of its hash is none: the trial has failed, as `damaged`.
+    """
     failed = row["status"] == "error"
+    error_kind, error_text = (row["error_kind"], row["error_text"]) if failed else (None, None)
+    has_answer = row["text"] is not None
+    if has_answer and not _is_whole(row):
+        has_answer, error_kind = False, DAMAGED
+        error_text = "the answer in the run store is no longer the one that was received; `runs verify` tells more"
     return Result(
         model=row["model"],
         trial_id=row["trial_id"],
         trial=PlannedTrial(row["block"], request_without_prompt(row["request_json"]), json.loads(row["cell_json"])),
-        completion=None if row["text"] is None else _completion(row),
-        error_kind=row["error_kind"] if failed else None,
-        error_text=row["error_text"] if failed else None,
+        completion=_completion(row) if has_answer else None,
+        error_kind=error_kind,
+        error_text=error_text,
+        cost_nano_usd=row["cost_nano_usd"],
     )
 
 

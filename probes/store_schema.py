@@ -1,7 +1,10 @@
 """The run store's tables, step by step: a new file takes every step, an older one those it has not taken yet.
 
-Plain tables with plain names, for people will open the file with other tools too. Times are UTC. A step that has been
-released is never edited: a change to the tables is a further step.
+Plain tables with plain names, for people will open the file with other tools too. Times are UTC. Texts of models,
+servers and users are kept byte for byte, control characters included: the store is the record, and what shows a text
+makes it harmless (`cli.visible`; JSON spells controls, CSV holds them raw).
+
+A step that has been released is never edited: a change to the tables is a further step.
 """
 
 import sqlite3

@@ -73,8 +73,9 @@ def changed_files(run: RunRow) -> list[str]:
 
 def files_of(spec: Mapping[str, Any]) -> list[str]:
     """The user's own files that a run's prompts are made of."""
-    haystack, needles = spec.get("haystack") or [], spec.get("needles")
-    return [*map(str, haystack), *([str(needles)] if needles else [])]
+    several = [name for key in ("haystack", "document") for name in spec.get(key) or []]
+    single = [spec[key] for key in ("needles", "instruction_file") if spec.get(key)]
+    return [*map(str, several), *map(str, single)]
 
 
 def _written(path: Path) -> datetime | None:

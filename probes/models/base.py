@@ -134,12 +134,16 @@ class Model(Protocol):
         ...
 
 
+KEPT = "finished trials are kept"
+AGAIN = f"run the same command again: {KEPT}"
+
+
 class ModelError(UserError):
     """A call that failed. `kind` is the word kept in the run store."""
 
     kind = "model_error"
 
-    def __init__(self, what: str, *, hint: str = "run the same command again: finished trials are kept") -> None:
+    def __init__(self, what: str, *, hint: str = AGAIN) -> None:
         super().__init__(what, hint=hint)
 
 
@@ -149,7 +153,7 @@ class Transient(ModelError):
     kind = "transient"
 
     def __init__(self, what: str, *, retry_after: float | None = None, hint: str | None = None) -> None:
-        super().__init__(what, hint=hint or "run the same command again: finished trials are kept")
+        super().__init__(what, hint=hint or AGAIN)
         self.retry_after = retry_after
 
 

@@ -6,7 +6,7 @@ are told not to.
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, Callable, Iterator
 
 import stamina
 from stamina.instrumentation import set_on_retry_hooks
@@ -87,12 +87,19 @@ def maybe_billed(error: Exception) -> bool:
     """
     if not isinstance(error, Transient) or isinstance(error, RateLimited):
         return False
+    return not never_reached(error) and not any(hasattr(cause, "status_code") for cause in _causes(error))
+
+
+def never_reached(error: Exception) -> bool:
+    """Whether the call never got to a server: there is none at the address, or none that takes connections."""
+    return any(type(cause).__name__ in {"ConnectError", "ConnectTimeout"} for cause in _causes(error))
+
+
+def _causes(error: Exception) -> Iterator[BaseException]:
     cause: BaseException | None = error
     while cause is not None:
-        if hasattr(cause, "status_code") or type(cause).__name__ in {"ConnectError", "ConnectTimeout"}:
-            return False
+        yield cause
         cause = cause.__cause__ or cause.__context__
-    return True
 
 
 async def call(model: Model, request: Request, timeout_s: float | None) -> Completion:

@@ -12,7 +12,16 @@ from email.utils import parsedate_to_datetime
 from types import ModuleType
 from typing import Any
 
-from probes.models.base import AccessDenied, ContextTooLong, ModelError, RateLimited, RequestRejected, Transient
+from probes.models.base import (
+    AGAIN,
+    KEPT,
+    AccessDenied,
+    ContextTooLong,
+    ModelError,
+    RateLimited,
+    RequestRejected,
+    Transient,
+)
 from probes.redaction import REDACTED, redacted
 
 # Where money or right is missing, whatever the status: another attempt would only repeat the answer.
@@ -83,7 +92,7 @@ def model_error(err: Exception, sdk: ModuleType, who: str, key: str) -> ModelErr
 
 
 _CANNOT = "this model cannot answer such a request: check its name and the options"
-_SERVER_HINT = "is the server running, and its address right? run the same command again: finished trials are kept"
+_SERVER_HINT = f"is the server running, and its address right? {AGAIN}"
 
 
 def _lost(err: Exception, sdk: ModuleType) -> str:
@@ -109,7 +118,7 @@ def _from_status(status: int | None, body: Any, headers: Mapping[str, str], told
     what = told(f"{status}: {message}" if status else message)
     wait = retry_after_s(headers, detail)
     if status in {401, 402, 403} or _NO_ACCESS.search(said):
-        return AccessDenied(what, hint="check the key, its rights and the account's credit; finished trials are kept")
+        return AccessDenied(what, hint=f"check the key, its rights and the account's credit; {KEPT}")
     if status == 429 and "Request too large for" in message:
         return RequestRejected(what, hint="it is longer than this account may send in a minute: use a shorter text")
     if status == 429:

@@ -16,6 +16,7 @@ from probes.config import config_path
 from probes.models import load_model, sim
 from probes.models.weights import EMBEDDED, EmbeddedModel, embedded_path
 from probes.serving.server import serving
+from tests.probes.runner_helpers import Waits
 from tokenizer.fetching import WheelFile
 from tokenizer.places import data_directory
 
@@ -199,7 +200,7 @@ def test_check_of_a_hosted_model_without_a_call(monkeypatch):
     assert result.exit_code == 0
     found = {row["check"]: str(row["found"]) for row in rows(result, "check")}
     assert found["window"] == "128,000 tokens"
-    assert found["price"].startswith("$0.15 in, $0.60 out per million tokens (2025-")
+    assert found["price"].startswith("$0.15 in, $0.60 out per million tokens (2026-05-27, https://")
     assert json.loads(result.stdout)["meta"] == {"name": "openai/gpt-4o-mini", "usable": True}
     found = {row["check"]: str(row["found"]) for row in rows(run("check", "openai/of-mine", "--json"), "check")}
     assert found["window"] == "unknown"
@@ -226,6 +227,46 @@ def test_check_of_a_hosted_model_with_one_call(monkeypatch):
     assert json.loads(failed.stdout)["meta"] == {"name": "openai/mine", "usable": False, "live": None}
     assert "cannot be reached" in told(failed)[0]
     assert KEY not in result.output + failed.output
+
+
+def test_check_of_a_busy_server_waits_for_its_answer_and_says_so(monkeypatch):
+    waits = Waits()
+    monkeypatch.setattr("stamina._core._smart_sleep", waits)
+    with serving("sim/perfect", script=["rate-limit", "overloaded"], retry_after_s=3) as server:
+        result = run("check", "openai/mine", "--live", "--base-url", f"{server.url}/v1", "--json")
+        assert (result.exit_code, server.calls) == (0, 3), result.stderr
+    assert waits.seconds[0] >= 3
+    assert [line.split(";")[1] for line in result.stderr.splitlines() if "may pass" in line] == [
+        " call 2 of at the most 6",
+        " call 3 of at the most 6",
+    ]
+    assert rows(result, "check")[-1]["ok"] is True
+
+
+@pytest.mark.parametrize(
+    ("failure", "calls", "hint"),
+    [("rate-limit-bare", 6, "wait a while and check again"), ("denied", 1, ""), ("server-error", 6, "check again")],
+)
+def test_check_speaks_of_its_call_and_not_of_trials(monkeypatch, failure, calls, hint):
+    monkeypatch.setattr("stamina._core._smart_sleep", Waits())
+    with serving("sim/perfect", failures={failure: 1.0}) as server:
+        result = run("check", "openai/mine", "--live", "--base-url", f"{server.url}/v1")
+        assert (result.exit_code, server.calls) == (1, calls)
+    error, told_hint = told(result)
+    assert (f"(after {calls} calls)" in error) is (calls > 1)
+    assert hint in told_hint
+    assert "trial" not in error + told_hint
+
+
+def test_check_of_no_server_is_told_at_once(monkeypatch):
+    waits = Waits()
+    monkeypatch.setattr("stamina._core._smart_sleep", waits)
+    with serving("sim/perfect") as server:
+        address = server.url
+        with server.refuse():
+            result = run("check", "openai/mine", "--live", "--base-url", f"{address}/v1")
+    assert (result.exit_code, waits.seconds) == (1, [])
+    assert "--base-url" in told(result)[1]
 
 
 def test_check_says_what_the_server_does_not_take_or_tell():

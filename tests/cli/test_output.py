@@ -20,6 +20,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cli.main import needlepoint
 from cli.output import (
     Column,
     Table,
@@ -32,6 +33,7 @@ from cli.output import (
     write_atomically,
 )
 from cli.progress import progress_bar, size
+from cli.tables import emit_both
 from tokenizer.errors import UsageError, UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -345,3 +347,45 @@ def test_json_is_utf8_whatever_the_terminal_speaks():
         env=os.environ | {"PYTHONIOENCODING": "ascii"},
     )
     assert json.loads(done.stdout.decode("utf-8"))["rows"] == [{"a": "é"}]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["runs", "list", "--json", "-o"],
+        ["tok", "decode", "1", "-o"],
+        ["tok", "train", "corpus.txt", "-o"],
+        ["runs", "list", "-d"],
+    ],
+)
+def test_a_name_with_a_slash_at_its_end_is_no_file(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "corpus.txt").write_text("some words", encoding="utf-8")
+    (tmp_path / "there").mkdir()
+    for name in ("new/", "there/", str(tmp_path / "new") + "/"):
+        result = CliRunner().invoke(needlepoint, [*command, name])
+        assert result.exit_code == 2
+        assert f"'{name}' is a directory, and a file is needed" in result.stderr
+    assert "'there' is a directory" in CliRunner().invoke(needlepoint, [*command, "there"]).stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus.txt", "there"]
+
+
+def test_sentences_under_peoples_tables_go_to_stderr_elsewhere_each_once_under_its_title(tmp_path):
+    machine = Table("probe x", [Column("hits", "Hits")], [{"hits": 3}], title="By position", notes=["Said anyway."])
+    people = [
+        Table("probe x", [Column("hits", "Hits")], [{"hits": 3}], title="Found: one", notes=["No clear difference."]),
+        Table("probe x", [Column("hits", "Hits")], [{"hits": 3}], title="Found: two", notes=["Said anyway."]),
+        Table("probe x", [Column("hits", "Hits")], [{"hits": 3}], title="Found: three"),
+    ]
+
+    @click.command()
+    @output_options
+    def command(output):
+        emit_both([machine], people, output)
+
+    for arguments in ([], ["--json"], ["--csv"], ["-o", str(tmp_path / "x.jsonl")]):
+        result = CliRunner().invoke(command, arguments, catch_exceptions=False)
+        told = [line for line in result.stderr.splitlines() if not line.startswith("wrote")]
+        told = [line for line in told if not line.startswith("replaced")]
+        assert told == ["Said anyway.", "# Found: one", "No clear difference."]
+        assert "difference" not in result.stdout

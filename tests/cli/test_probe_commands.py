@@ -33,7 +33,7 @@ def test_a_needle_run_gives_its_tables_as_json() -> None:
     positions = [row for row in found if row["table"] == "position"]
     assert [row["position"] for row in positions] == [1, 2, 3, 4, 5]
     assert all((row["asked_rate"], row["not_asked_rate"], row["asked_n"]) == (1.0, 0.0, 3) for row in positions)
-    named = ["position", "confusion", "order_depth", "ends_less_middle", "retrieval", "control"]
+    named = ["position", "confusion", "order_depth", "ends_less_middle", "retrieval", "control", "contrast"]
     assert list(dict.fromkeys(row["table"] for row in found)) == named
     meta = json.loads(result.stdout)["meta"]
     assert json.loads(result.stdout)["schema"] == "needlepoint.probe.needle/1"
@@ -44,9 +44,17 @@ def test_a_placement_run_gives_its_tables_as_json() -> None:
     command = ["probe", "placement", "-m", "sim/recency", "-n", "2", "--lengths", "120", "--place", "before"]
     found = rows(run(*command, "--place", "after", "--json"))
     assert [row["arm"] for row in found if row["table"] == "arm"] == ["before", "after"]
-    contrasts = [(row["arm"], row["control"]) for row in found if row["table"] == "contrast"]
-    assert contrasts == [("after", "before"), ("after", "before")]
-    assert len([row for row in found if row["table"] == "decile"]) == 20
+    contrasts = [row for row in found if row["table"] == "contrast" and row["declared"]]
+    assert [(row["outcome"], row["arm"], row["control"]) for row in contrasts] == [
+        ("margin_nats", "after", "before"),
+        ("coverage_rate", "after", "before"),
+    ]
+    before, after = (
+        [row["decile"] for row in found if row["table"] == "decile" and row["arm"] == arm]
+        for arm in ("before", "after")
+    )
+    assert before == after
+    assert (before[0], before[-1]) == (1, 10)
 
 
 def test_a_transcript_can_be_asked_for_by_option_and_in_a_file(tmp_path: Path) -> None:
@@ -76,7 +84,7 @@ def test_a_terminal_is_told_by_arm_how_many_answers_continue_the_dialogue(monkey
     monkeypatch.setattr("probes.models.sim.SimulatedModel._text", lambda *_: "Ana: It rained.")
     command = ["probe", "placement", "-m", "sim/perfect", "-n", "2", "--lengths", "120", "--measure", "coverage"]
     shown = run(*command, "--framing", "transcript").stdout
-    assert re.search(r"^bookend +2 +2 *$", shown, re.MULTILINE)
+    assert re.search(r"^bookend +0/2 +2 ", shown, re.MULTILINE)  # no summaries, but dialogues
     assert "In all 6 answers to the instruction the model went on with the dialogue" in " ".join(shown.split())
     assert "dialogue" not in run(*command).stdout
 
@@ -224,8 +232,8 @@ def test_the_defaults_in_the_help_are_the_defaults(name: str) -> None:
     text = " ".join(run("probe", name, "--help").stdout.split())
     options = OPTIONS[name]()
     for words, value in (
-        ("in tokens of the ruler, e.g. 500,1000,2000.", options.lengths[0]),
-        ("How many texts to make of each length.", options.blocks),
+        ("in tokens of the ruler, e.g. 500,1k,2k (k is 1,000).", options.lengths[0]),
+        ("How many blocks, each with texts of its own, at each length.", options.blocks),
         ("The most tokens that an answer may have.", options.max_tokens),
     ):
         assert f"{words} [default: {value}" in text
@@ -236,7 +244,7 @@ def test_a_pipe_gets_whole_rows_and_progress_stays_out_of_it(tmp_path: Path) -> 
     command = [sys.executable, "-m", "cli", "probe", "needle", "-m", "sim/u-shape", "-n", "2", "--lengths", "150"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     blocks = done.stdout.split("# ")
-    assert len(blocks) == 1 + 6  # those with rows: positions, confusion, order, ends, right answers, controls
+    assert len(blocks) == 1 + 7  # with rows: positions, confusion, order, ends, right answers, controls, contrasts
     header, *body = blocks[1].splitlines()[1:]
     assert header.split("\t")[:4] == ["model", "length_tokens", "layout", "position"]
     assert len([line for line in body if line]) == 5

@@ -81,7 +81,7 @@ def rows(run: list[str]) -> list[dict[str, object]]:
     return found
 
 
-def check_store(store: Path, kills: int, open_kills: int) -> None:
+def check_store(store: Path, kills: int, open_kills: int, jobs: int = JOBS) -> None:
     """Everything is answered once, nothing was called after its answer, and the cost of the kills is listed."""
     trials = count(store, "run_id = (select max(id) from runs)", "run_trials")
     assert count(store, "status = 'ok'") == trials
@@ -89,7 +89,7 @@ def check_store(store: Path, kills: int, open_kills: int) -> None:
     later = "exists (select 1 from completions c where c.trial_id = attempts.trial_id and attempts.id > c.attempt_id)"
     assert count(store, later) == 0, "a finished trial was called again"
     lost = count(store, "status = 'lost'")
-    assert open_kills <= lost <= kills * JOBS
+    assert open_kills <= lost <= kills * jobs
     assert count(store, "1") - trials == lost
     with closing(sqlite3.connect(store)) as connection:
         assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
@@ -122,6 +122,51 @@ def test_kills_of_a_hosted_run_pay_for_no_answer_twice(tmp_path: Path, monkeypat
         assert server.calls >= count(store, "status = 'ok'")
     assert found == rows(command(tmp_path / "whole.db", 0))
     check_store(store, kills, open_kills)
+
+
+@pytest.mark.model
+@pytest.mark.timeout(3600 if MANY else 180)
+@pytest.mark.usefixtures("smollm2")
+def test_kills_of_a_local_run_leave_its_answers_and_no_process(tmp_path: Path) -> None:
+    """The model runs in a child of the command, which ends when its parent is gone."""
+    store, open_kills = tmp_path / "killed.db", MANY or 1
+    blocks = 2 + open_kills  # two trials each
+    options = [
+        "-n",
+        str(blocks),
+        "--lengths",
+        "100",
+        "--depths",
+        "0,100",
+        "--no-controls",
+        "--max-tokens",
+        "4",
+        "--json",
+    ]
+    run = [sys.executable, "-m", "cli", "probe", "needle", "-m", "local/smollm2-135m", *options]
+    kills = kill_again_and_again([*run, "-d", str(store)], store, open_kills)
+    assert count(store, "status = 'ok'") < 2 * blocks, "the last kill came too late to prove anything"
+    found = rows([*run, "-d", str(store)])
+    check_store(store, kills, open_kills, jobs=1)
+    assert found == rows([*run, "-d", str(tmp_path / "whole.db")])
+    deadline = time.monotonic() + 10
+    while left := [each for each in processes() if str(tmp_path) in each or "local_worker" in each]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+
+
+def processes() -> list[str]:
+    """The command lines of this machine's processes whose home is ours."""
+    home = f"NEEDLEPOINT_HOME={os.environ['NEEDLEPOINT_HOME']}".encode()
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            environment, line = (process / "environ").read_bytes(), (process / "cmdline").read_bytes()
+        except OSError:  # it has ended, or is another one's
+            continue
+        if home in environment.split(b"\0") and int(process.name) != os.getpid():
+            found.append(line.replace(b"\0", b" ").decode(errors="replace"))
+    return found
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are another matter here")

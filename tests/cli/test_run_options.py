@@ -215,7 +215,7 @@ def test_two_served_models_in_one_run_are_told(store: Path, tmp_path: Path) -> N
         (["--form", "poem"], "--form"),
         (["-j", "0"], "--jobs"),
         (["--extra", "novalue"], "is not KEY=VALUE"),
-        (["--base-url", "localhost:8000"], "is not an address"),
+        (["--base-url", "localhost:8000"], "a base URL is http:// or https:// and a host"),
         (["--form", "chat"], "--form and --threads are for local models"),
         (["--threads", "2"], "--form and --threads are for local models"),
         (["--base-url", "http://127.0.0.1:1/v1", "-m", "sim/perfect"], "--base-url is the address of one model"),

@@ -18,14 +18,14 @@ from cli.main import needlepoint
 from probes.models import load_model
 from probes.models.base import Completion
 from probes.store import Run, Store
-from tests.probes.store_helpers import sql
+from tests.probes.store_helpers import rewrite_answers, sql
 
 ROOT = Path(__file__).resolve().parents[2]
 NEEDLE = ("probe", "needle", "-m", "sim/u-shape", "-n", "2", "--lengths", "150")
 CELL = ["actual_depth", "asked", "depth", "haystack_tokens", "layout", "length_tokens", "name", "offset"]
 LIST_KEYS = [
     *("run", "probe", "models", "texts", "created_utc", "trials", "answered", "failed", "lost"),
-    *("cost_usd", "unknown_cost_calls"),
+    *("cost_usd", "unknown_cost_calls", "task", "framing"),
 ]
 VERDICT_KEYS = ["scorer", "outcome", "given", "lenient", "share"]
 ANSWER_KEYS = [
@@ -58,7 +58,9 @@ def without_cell(row: dict[str, object]) -> list[str]:
     return [key for key in row if not key.startswith("cell_")]
 
 
-def begun(path: Path, answers: int | None, *, model: str = "sim/perfect", **spec: object) -> Run:
+def begun(
+    path: Path, answers: int | None, *, model: str = "sim/perfect", text: str = "kept from then", **spec: object
+) -> Run:
     """A run that was left off after some answers; None for all of them."""
     plan = plan_again("needle", {"blocks": 2, "lengths": [150], **spec})
     with Store.open(path) as store:
@@ -66,7 +68,7 @@ def begun(path: Path, answers: int | None, *, model: str = "sim/perfect", **spec
         for trial_id in left_off.trial_ids[:answers]:
             attempt = store.claim(left_off, trial_id)
             assert attempt is not None
-            store.finish(attempt, Completion("kept from then", "stop"), cost_nano_usd=0)
+            store.finish(attempt, Completion(text, "stop"), cost_nano_usd=0)
     return left_off
 
 
@@ -174,7 +176,7 @@ async def _at_once(_seconds: float, result: object = None) -> object:
 def test_trials_are_chosen_by_what_they_are() -> None:
     done(*NEEDLE, "-m", "sim/perfect")
     found = rows(
-        "runs", "show", "--answers", "--where", "depth=0.50", "--where", "depth=1", "--where", "model=SIM/perfect"
+        "runs", "show", "--answers", "--where", "depth=50", "--where", "depth=100%", "--where", "model=SIM/perfect"
     )
     assert {(row["model"], row["cell_depth"]) for row in found} == {("sim/perfect", 0.5), ("sim/perfect", 1.0)}
     assert {row["cell_asked"] for row in rows("runs", "show", "--answers", "--where", "asked=null")} == {None}
@@ -197,10 +199,10 @@ def test_a_choice_that_parts_what_belongs_together_gives_no_wrong_figure(tmp_pat
     ("arguments", "code", "error", "hint"),
     [
         (["--where", "dept=0.5"], 2, "no trial has a key 'dept'", "did you mean depth?"),
-        (["--where", "depth=0.3"], 2, "no trial has depth=0.3", "depth is one of 0.0, 0.25"),
-        (["--where", "depth=half"], 2, "no trial has depth=half", "0.25"),
-        (["--where", "depth"], 2, "not KEY=VALUE", "--where depth=0.5"),
-        (["--where", "asked=1", "--where", "depth=1"], 2, "no trial meets all of asked=1, depth=1", "leave one"),
+        (["--where", "depth=0.5"], 2, "no trial has depth=0.5", "depth, in percent of the text, is one of 0, 25, 50"),
+        (["--where", "depth=half"], 2, "no trial has depth=half", "25"),
+        (["--where", "depth"], 2, "not KEY=VALUE", "--where depth=50"),
+        (["--where", "asked=1", "--where", "depth=100"], 2, "no trial meets all of asked=1, depth=100", "leave one"),
         (["-n", "3"], 2, "--limit is for single trials", "--answers"),
         (["zz"], 1, "no run 'zz'", "runs list"),
         (["rows.jsonl"], 1, "cannot read rows.jsonl", "exported rows"),
@@ -247,8 +249,7 @@ def on_terminal(*arguments: str, columns: int = 80) -> str:
 
 def test_people_see_blocks_that_fit_and_cannot_be_commanded(tmp_path: Path) -> None:
     path = tmp_path / "runs.db"
-    left_off = begun(path, None)
-    sql(path, "update blobs set body = cast('\x1b[2Jgone ' || char(8238) || 'abc [bold]x[/bold] 猫' as blob)")
+    left_off = begun(path, None, text="\x1b[2Jgone \u202eabc [bold]x[/bold] 猫")
     shown = on_terminal("runs", "show", "--prompts", "--answers", "--attempts", "-n", "2", "-d", str(path), columns=60)
     assert "\x1b[2J" not in shown
     assert "␛[2Jgone \\u202eabc [bold]x[/bold] 猫" in shown
@@ -327,10 +328,7 @@ def test_a_model_that_is_another_now_is_named(tmp_path: Path) -> None:
 def test_another_scorer_reads_the_same_answers_and_both_verdicts_stay(tmp_path: Path) -> None:
     path = tmp_path / "runs.db"
     done("probe", "needle", "-m", "sim/perfect", "-n", "1", "--lengths", "150", "-d", str(path))
-    sql(
-        path,
-        "update blobs set body = cast(body || ' That is it.' as blob)",
-    )
+    rewrite_answers(path, lambda text: f"{text} That is it.")
     result = done("runs", "score", "--scorer", "exact@1", "-d", str(path), "--json")
     found = json.loads(result.stdout)
     differing, verdicts = found["meta"]["differing"], found["meta"]["verdicts"]

@@ -1,6 +1,7 @@
 """What a short command loads, and that it does so on odd machines, too."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = ["numpy", "numba", "scipy", "pydantic", "tiktoken", "tokenizers", "openai", "anthropic", "rich", "asyncio"]
+HEAVY = [
+    *("numpy", "numba", "scipy", "pydantic", "tiktoken", "tokenizers", "openai", "anthropic", "rich", "asyncio"),
+    *("matplotlib", "jinja2"),
+]
 TEXT = "Wörter, some words 🌍"
 COUNTS = {"gpt2": "9", "cl100k": "9", "o200k": "7"}  # tiktoken's
 
@@ -68,3 +72,29 @@ def test_news_of_the_engine_goes_to_stderr() -> None:
     done = run("tok", "count", "x", "-t", "small", code=code)
     assert done.stderr.splitlines()[-2:] == ["compiling", "warning: no luck"]
     assert done.stdout == "1\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are another matter here")
+@pytest.mark.parametrize("module", ["click", "importlib.metadata", "tokenizer"])
+def test_an_interrupt_while_the_command_is_loaded_is_told_without_a_traceback(module: str) -> None:
+    code = f"""
+import os, signal, sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+for name in [name for name in sys.modules if name.startswith({module!r})]:
+    del sys.modules[name]
+sys.meta_path.insert(0, Interrupting())
+from cli.main import main
+sys.argv = ["needlepoint", "--version"]
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode in (-signal.SIGINT, 130)
+    error, hint = done.stderr.splitlines()
+    assert (error, hint[:6], done.stdout) == ("error: interrupted", "hint: ", "")
+    broken = subprocess.run(
+        [sys.executable, "-c", "import cli; 1 / 0"], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert "ZeroDivisionError" in broken.stderr

@@ -20,8 +20,9 @@ import zstandard
 from click.testing import CliRunner, Result
 from pyarrow import parquet
 
+from cli.amounts import Amount, Amounts
 from cli.main import needlepoint
-from cli.train_commands import Amount, Amounts, _Display
+from cli.train_commands import _Display
 from tokenizer import load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,12 +1,13 @@
 """What the tests of the run store share: plans, models that nobody calls, and a look past the store."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from probes.identity import sha256_text
 from probes.models.base import (
     Completion,
     Message,
@@ -55,6 +56,18 @@ def sql(path: Path, statement: str) -> list[tuple[Any, ...]]:
     """Ask the file itself, past the store."""
     with closing(sqlite3.connect(path)) as connection, connection:
         return connection.execute(statement).fetchall()
+
+
+def rewrite_answers(path: Path, change: Callable[[str], str]) -> None:
+    """Put other answers into the file, whole ones: each stands under the hash of its new text."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for old, body in connection.execute(
+            "select distinct hash, body from blobs join completions on text_hash = hash"
+        ).fetchall():
+            text = change(body.decode())
+            new = f"b1:{sha256_text(text)}"
+            connection.execute("insert or ignore into blobs values (?, 'raw', ?)", (new, text.encode()))
+            connection.execute("update completions set text_hash = ? where text_hash = ?", (new, old))
 
 
 def answer(store: Store, run: Any, position: int, text: str = "here") -> int:

@@ -23,9 +23,9 @@ PLAN = Plan(
     (
         PlannedTrial(0, asks("a"), CELL),
         PlannedTrial(1, asks("b", temperature=0.5, stop=("x",)), {**CELL, "block": 1, "only": "here"}),
-        PlannedTrial(1, asks("c", continuation=" 47"), {**CELL, "measure": "likelihood"}),
-        PlannedTrial(2, asks("d"), CELL),
-        PlannedTrial(2, asks("e"), CELL),
+        PlannedTrial(1, asks("c", continuation=" 47"), {**CELL, "block": 1, "measure": "likelihood"}),
+        PlannedTrial(2, asks("d"), {**CELL, "block": 2}),
+        PlannedTrial(2, asks("e"), {**CELL, "block": 2}),
     ),
 )
 
@@ -104,10 +104,10 @@ def test_a_likelihood_is_the_sum_of_its_tokens(filled: Path) -> None:
     [
         ("", "no row"),
         ("not json", "Expecting value"),
-        ("[1]", "row 1"),
-        ('{"run": "x"}', "'schema' is missing"),
+        ("[1]", "line 1"),
+        ('{"run": "x"}', "line 1: 'schema' is missing"),
+        ('\n\n{"run": "x"', "line 3: Expecting"),
         ('{"run": "x", "schema": "needlepoint.trial/2"}', "its schema is 'needlepoint.trial/2'"),
-        ('{"run": "x", "schema": "needlepoint.trial/1", "trial": "t1:0", "request": {}}', "its trial id is not that"),
     ],
 )
 def test_what_is_no_exported_row_is_refused(tmp_path: Path, content: str, reason: str) -> None:
@@ -118,3 +118,68 @@ def test_what_is_no_exported_row_is_refused(tmp_path: Path, content: str, reason
     assert "runs export" in (caught.value.hint or "")
     with pytest.raises(UserError, match="cannot read"):
         read_rows(tmp_path / "missing.jsonl")
+
+
+def changed(lines: list[str], number: int, **values: object) -> list[str]:
+    """The rows with some values of one of them replaced; `cell` adds to its cell."""
+    row = json.loads(lines[number])
+    cell = {**row["cell"], **dict(values.pop("cell", {}))}  # type: ignore[call-overload]
+    row |= {f"cell_{key}": value for key, value in cell.items() if f"cell_{key}" in row}
+    return [*lines[:number], json.dumps({**row, "cell": cell, **values}), *lines[number + 1 :]]
+
+
+@pytest.mark.parametrize(
+    ("line", "values", "reason"),
+    [
+        (1, {"outcome": "perhaps"}, "its outcome is 'perhaps', and known are hit, miss, refusal, truncated, error"),
+        (2, {"state": "done"}, "its state is 'done'"),
+        (2, {"state": "missing"}, "its state is missing, and it has an answer"),
+        (4, {"state": "answered"}, "its state is answered, and it has no answer"),
+        (1, {"stop_reason": "bored"}, "its stop_reason is 'bored'"),
+        (1, {"probe": "pin"}, "its probe is 'pin'"),
+        (1, {"trial": "t1:0"}, "its trial id is not that of its request"),
+        (1, {"position": -1}, "its position is -1"),
+        (1, {"input_tokens": 1.5}, "its input_tokens is 1.5, and no whole number from 0 on"),
+        (1, {"latency_s": float("nan")}, "its latency_s is nan"),
+        (1, {"cost_usd": -0.5}, "its cost_usd is -0.5"),
+        (1, {"cell": {"depth": -0.25}}, "its cell_depth is -0.25, and no number from 0 to 1"),
+        (1, {"cell": {"depth": 25}}, "its cell_depth is 25"),
+        (1, {"cell": {"length_tokens": True}}, "its cell_length_tokens is True"),
+        (1, {"cell": {"asked": 2}}, "its cell asks for value 2, and there are 2"),
+        (1, {"cell": {"right": [-1]}}, "its cell asks for value -1"),
+        (1, {"cell": {"block": 7}}, "its block is 0, and its cell has 7"),
+        (1, {"cell_depth": 0.75}, "its cell_depth is 0.75, and its cell has 0.5 there"),
+        (2, {"position": 0}, "position 0 of run .* was there already, in line 1"),
+        (2, {"created_utc": "2020-01-01T00:00:00Z"}, "it says other things of run"),
+    ],
+)
+def test_a_row_that_no_run_can_have_is_refused_with_its_line(
+    filled: Path, tmp_path: Path, line: int, values: dict[str, object], reason: str
+) -> None:
+    path = exported(filled, tmp_path / "rows.jsonl")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join(changed(lines, line - 1, **values)), encoding="utf-8")
+    with pytest.raises(UserError, match=rf"line {line}: {reason}"):
+        read_rows(path)
+
+
+def test_a_row_that_is_there_twice_and_a_trial_with_two_answers_are_refused(filled: Path, tmp_path: Path) -> None:
+    path = exported(filled, tmp_path / "rows.jsonl")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join([*lines, "", lines[1]]), encoding="utf-8")
+    with pytest.raises(UserError, match=r"line 7: position 1 of run .* was there already, in line 2"):
+        read_rows(path)
+    path.write_text("\n".join(changed([*lines, lines[0]], 5, position=9)), encoding="utf-8")
+    assert len(read_rows(path)) == 6, "one request may stand at two positions, with one answer"
+    path.write_text("\n".join(changed([*lines, lines[0]], 5, position=9, answer="It is 47.")), encoding="utf-8")
+    with pytest.raises(UserError, match="line 6: the same trial has another answer in line 1"):
+        read_rows(path)
+
+
+def test_the_line_of_a_row_of_csv_is_that_in_which_it_begins(filled: Path, tmp_path: Path) -> None:
+    path = exported(filled, tmp_path / "rows.csv")  # the third answer has a line end in it
+    text = path.read_bytes().decode("utf-8", "surrogatepass")
+    path.write_bytes(text.replace(",rejected,", ",reject,", 1).encode("utf-8", "surrogatepass"))
+    before = text[: text.index(",rejected,")].count("\n")
+    with pytest.raises(UserError, match=rf"line {before + 1}: its state is 'reject'"):
+        read_rows(path)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -122,6 +123,62 @@ def test_openai_stop_sequences_and_limits(openai_client):
     assert short.usage.completion_tokens == 2
 
 
+def test_openai_responses_and_their_count_of_input_tokens(openai_client):
+    counted = openai_client.responses.input_tokens.count(model="smollm2", input=TURNS[0]["content"])
+    answer = openai_client.responses.create(
+        model="smollm2", input=TURNS[0]["content"], max_output_tokens=6, temperature=0
+    )
+    assert "47" in answer.output_text
+    assert answer.usage.input_tokens == counted.input_tokens > 40
+
+
+def test_openai_json_schema(openai_client):
+    seats = {"type": "object", "properties": {"seats": {"type": "integer"}}, "required": ["seats"]}
+    form = {"type": "json_schema", "json_schema": {"name": "ferry", "schema": seats, "strict": True}}
+    answer = openai_client.chat.completions.create(
+        messages=TURNS, temperature=0, model="smollm2", max_tokens=24, response_format=form
+    )
+    assert isinstance(json.loads(answer.choices[0].message.content)["seats"], int)
+
+
+def test_openai_four_calls_at_once_on_one_slot(address):
+    import openai
+
+    async def four() -> list[str]:
+        async with openai.AsyncOpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as client:
+            asked = (client.chat.completions.create(messages=TURNS, temperature=0, **SETTINGS) for _ in range(4))
+            return [answer.choices[0].message.content for answer in await asyncio.gather(*asked)]
+
+    answers = asyncio.run(four())
+    assert len(answers) == 4
+    assert all("47" in answer for answer in answers)
+
+
+def test_openai_what_this_server_does_not_do(openai_client):
+    import openai
+
+    with pytest.raises(openai.BadRequestError):
+        openai_client.chat.completions.create(messages=TURNS, n=2, **SETTINGS)
+    with pytest.raises(openai.APIStatusError):
+        openai_client.embeddings.create(model="smollm2", input="ferry")
+    legacy = openai_client.completions.create(model="smollm2", prompt=FACTS, max_tokens=2, logprobs=1, echo=True)
+    assert not legacy.choices[0].text.startswith(FACTS), "echo gives nothing of the prompt, so no log-probabilities"
+    assert not (legacy.choices[0].logprobs and legacy.choices[0].logprobs.token_logprobs), "llama.cpp has its own shape"
+
+
+def test_openai_log_probability_of_a_given_answer_by_a_grammar(openai_client):
+    def forced(value: str) -> float:
+        answer = openai_client.chat.completions.create(
+            messages=[*TURNS, {"role": "assistant", "content": "The number of seats is "}],
+            model="smollm2", max_tokens=8, temperature=0, logprobs=True,
+            extra_body={"grammar": f'root ::= "{value}"'},
+        )  # fmt: skip
+        assert answer.choices[0].message.content.endswith(value)
+        return sum(entry.logprob for entry in answer.choices[0].logprobs.content if entry.token)
+
+    assert forced("47") > forced("83"), "the unconstrained log-probabilities are reported"
+
+
 def test_openai_over_the_window(openai_client):
     import openai
 
@@ -164,6 +221,26 @@ def test_anthropic_beginnings_system_turns_and_stop_sequences(anthropic_client):
     assert read[1] > read[0], "the system turn is read"
     assert "7" not in told.content[0].text
     assert told.stop_reason == "end_turn"
+
+
+def test_anthropic_blocks_marked_to_be_cached_and_the_list_of_models(anthropic_client):
+    marked = {"cache_control": {"type": "ephemeral"}}
+    system = [{"type": "text", "text": "Answer in one word. " * 20, **marked}]
+    turns = [{"role": "user", "content": [{"type": "text", "text": TURNS[0]["content"], **marked}]}]
+    first, again = (
+        anthropic_client.messages.create(
+            messages=turns, system=system, extra_body={"temperature": 0}, **SETTINGS
+        )
+        for _ in range(2)
+    )  # fmt: skip
+    assert again.content[0].text == first.content[0].text
+    assert again.usage.cache_read_input_tokens > again.usage.input_tokens, "input_tokens leaves out cached ones"
+    assert [model.id for model in anthropic_client.models.list()]
+
+
+def test_anthropic_takes_the_temperature_only_beside_its_parameters(anthropic_client):
+    with pytest.raises(TypeError, match="temperature"):
+        anthropic_client.messages.create(messages=TURNS, temperature=0, **SETTINGS)
 
 
 def test_anthropic_over_the_window(anthropic_client):

@@ -114,7 +114,7 @@ def test_every_shipped_row_is_dated_and_whole() -> None:
         found = price_of(load_model(name))
         assert found, name
         assert row["date"]
-        assert row["source"]
+        assert "https://" in row["source"], name
         assert 0 < found.input_usd < found.output_usd
         assert (found.cache_read_usd or 0) < found.input_usd
         assert found.long is None or found.long.input_usd > found.input_usd

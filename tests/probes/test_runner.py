@@ -220,10 +220,14 @@ def test_a_store_that_fails_stops_the_run_and_keeps_what_it_has(store: Store) ->
         return replace(await answer(request), text=random.Random(len(model.calls)).randbytes(40_000).hex())
 
     model.complete = long_answer  # type: ignore[method-assign]
+    said: list[str] = []
     with pytest.raises(UserError, match="disk is full"):
-        run(store, PLAN, model)
+        run(store, PLAN, model, say=said.append)
     statuses = Counter(status for status, _ in attempts(store))
     assert set(statuses) == {"ok", "lost"}
+    [words] = said
+    kept_out = int(words.removeprefix("answered but not kept, as the run store could not be written: "))
+    assert 1 <= kept_out <= statuses["lost"]
     assert sum(one.completion is not None for one in last_results(store)) == statuses["ok"]
     assert len(model.calls) < 12
 

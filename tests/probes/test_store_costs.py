@@ -51,6 +51,7 @@ def test_an_answer_that_is_used_again_costs_nothing_again(store: Store) -> None:
     assert (store.spent(run.id).known_nano_usd, store.spent(again.id).known_nano_usd) == (21, 0)
     assert {trial.answered_by for trial in store.trials(again.id)} == {run.id}
     assert [(trial.cost_nano_usd, trial.calls) for trial in store.trials(again.id)] == [(7, 0)] * 3
+    assert [result.cost_nano_usd for result in store.results(again.id)] == [7] * 3
 
 
 def test_a_late_answer_to_a_lost_call_is_paid_and_no_longer_maybe(store: Store) -> None:

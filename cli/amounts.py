@@ -1,0 +1,33 @@
+"""Amounts as people write them for tokenizers: 4096, 32k, 1m."""
+
+import re
+from typing import Any
+
+import click
+
+
+class Amount(click.ParamType[int]):
+    """A whole number from 1 on; k stands for 1024, m for 1024 * 1024. Example: "32k" -> 32768."""
+
+    name = "N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read the number."""
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"0*([1-9][0-9]{0,11})([km]?)", value.lower(), re.ASCII)
+        if match is None:
+            self.fail(f"{value!r} is not a number from 1 on, such as 4096, 32k or 1m", param, ctx)
+        return int(match[1]) * {"": 1, "k": 1 << 10, "m": 1 << 20}[match[2]]
+
+
+class Amounts(click.ParamType[tuple[int, ...]]):
+    """Several amounts. Example: "1k,2k,5000" -> (1024, 2048, 5000)."""
+
+    name = "N,N,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """Read the numbers; each counts once, the smallest first."""
+        if isinstance(value, tuple):
+            return value
+        return tuple(sorted({Amount().convert(word.strip(), param, ctx) for word in value.split(",")}))
