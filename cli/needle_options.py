@@ -118,25 +118,6 @@ _OPTIONS: list[Callable[[Command], Command]] = [
         help="The language of generated texts, needles and questions.  [default: en]",
     ),
     click.option("--shuffle", is_flag=True, help="Put the sentences of the text in a drawn order."),
-    click.option(
-        "--temperature",
-        multiple=True,
-        type=click.FloatRange(min=0),
-        metavar="T",
-        help=f"Ask at this temperature. {_REPEAT}  [default: none is sent]",
-    ),
-    click.option(
-        "--samples",
-        type=click.IntRange(min=1),
-        metavar="K",
-        help="Ask every question K times; a block counts once all the same.  [default: 1]",
-    ),
-    click.option(
-        "--equivalence",
-        type=click.FloatRange(min=0, min_open=True, max=100),
-        metavar="POINTS",
-        help="Call it no effect where a rate differs by less, for sure, than so many points.  [default: 5]",
-    ),
 ]
 
 

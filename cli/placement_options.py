@@ -73,25 +73,6 @@ _OPTIONS: list[Callable[[Command], Command]] = [
         help="Your own text or conversation, as .txt, .json or .jsonl, whole, with facts of its own or with ours "
         f"planted in it; see samples/README.md. {_REPEAT}  [default: generated text]",
     ),
-    click.option(
-        "--temperature",
-        multiple=True,
-        type=click.FloatRange(min=0),
-        metavar="T",
-        help=f"Ask for answers at this temperature. {_REPEAT}  [default: none is sent]",
-    ),
-    click.option(
-        "--samples",
-        type=click.IntRange(min=1),
-        metavar="K",
-        help="Ask for every answer K times; a block counts once all the same.  [default: 1]",
-    ),
-    click.option(
-        "--equivalence",
-        type=click.FloatRange(min=0, min_open=True, max=100),
-        metavar="POINTS",
-        help="Call it no effect where coverage differs by less, for sure, than so many points.  [default: 5]",
-    ),
 ]
 
 

@@ -48,6 +48,25 @@ def experiment_options(*, lengths: int, blocks: int, max_tokens: str, shares: st
             metavar="N",
             help=f"The most tokens that an answer may have.  [default: {max_tokens}]",
         ),
+        click.option(
+            "--temperature",
+            multiple=True,
+            type=click.FloatRange(min=0),
+            metavar="T",
+            help="Ask for answers at this temperature. May be repeated.  [default: none is sent]",
+        ),
+        click.option(
+            "--samples",
+            type=click.IntRange(min=1),
+            metavar="K",
+            help="Ask for every answer K times; a block counts once all the same.  [default: 1]",
+        ),
+        click.option(
+            "--equivalence",
+            type=click.FloatRange(min=0, min_open=True, max=100),
+            metavar="POINTS",
+            help="Call it no effect where a rate differs by less, for sure, than so many points.  [default: 5]",
+        ),
         *(seed_option, ruler_option, run_options, output_options),
     ]
 

@@ -42,7 +42,7 @@ def parameters() -> dict[str, click.Parameter]:
 
 
 def test_the_command_line_has_every_name_of_the_options_and_no_other() -> None:
-    shared = {"lengths", "blocks", "seed", "ruler", "max_tokens"}
+    shared = {"lengths", "blocks", "seed", "ruler", "max_tokens", "temperature", "samples", "equivalence"}
     assert set(parameters()) == set(PlacementOptions.model_fields) - shared
 
 
