@@ -56,7 +56,7 @@ bench-placement: install-test ## Time a whole placement study from plan to page,
 calibrate: install-test ## Count how often intervals and tests are right over 200 simulated studies of each planted effect (ten minutes)
 	@$(BIN)/python -m tests.calibrate $(CALIBRATE)
 
-study: install-test ## Ask the small model what the tables of the study show (an hour and a half; goes on where it stopped)
+study: install-test ## Ask the small model what the tables of the study show (hours, see --list in tests/study.py; goes on where it stopped)
 	@$(BIN)/needlepoint models fetch smollm2-135m
 	@$(BIN)/python -m tests.study $(STUDY)
 
