@@ -126,22 +126,6 @@ def sign_flip_p(values: Floats, seed: int) -> float:
     return _share(sums >= observed, len(values))
 
 
-def swap_p(statistic: Callable[[Floats], Floats], first: Floats, second: Floats, seed: int) -> float:
-    """The two-sided p-value of a permutation test that swaps the two arms inside blocks, for any figure of their means.
-
-    `first` and `second` hold a row of numbers a block; `statistic` as in `interval_limits`. The figure of the one arm
-    less that of the other is compared with what it is after swaps; a figure that swaps leave undefined counts as far
-    apart. For plain means this is the sign-flip test.
-    """
-    middle, half = (first + second).mean(axis=0) / 2, (first - second) / 2
-    signs = _signs(len(first), seed)
-    shifts = np.stack([np.einsum("fb,b->f", signs, column) for column in half.T], axis=-1) / len(first)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        observed = abs(float(statistic(first.mean(axis=0))) - float(statistic(second.mean(axis=0))))
-        apart = np.abs(statistic(middle + shifts) - statistic(middle - shifts))
-    return _share(~(apart < observed - ROUNDING), len(first))
-
-
 def _share(extreme: NDArray[np.bool_], blocks: int) -> float:
     """The p-value: the share of flips as extreme as what was observed, which counts as a flip among drawn ones."""
     exact = len(extreme) == 2**blocks

@@ -38,6 +38,26 @@ def check_lengths(lengths: Sequence[int]) -> None:
     check_distinct(lengths)
 
 
+def read_lengths(lengths: Any) -> Any:
+    """A list of lengths as it was given, each read by `parse_length`; anything else is left as it is."""
+    return tuple(parse_length(each) for each in lengths) if isinstance(lengths, list | tuple) else lengths
+
+
+def checked_lengths(lengths: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """The lengths, of which those that are shares of a window are not known yet; raise as `check_lengths`."""
+    check_distinct(lengths)
+    check_lengths([length for length in lengths if isinstance(length, int)] or [1000])
+    return lengths
+
+
+def checked_temperatures(temperatures: tuple[float, ...]) -> tuple[float, ...]:
+    """The temperatures; raise ValueError for one that no model takes."""
+    for temperature in temperatures:
+        if not 0 <= temperature <= 5:
+            raise ValueError(f"{temperature:g} is no temperature: it lies between 0 and 5")
+    return temperatures
+
+
 def parse_number(text: str) -> float:
     """A number as people write it in a list, in the digits 0 to 9: float() also takes "1_0", "nan" and those of others.
 

@@ -7,7 +7,15 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from probes.experiments.common import check_distinct, check_lengths, listed, parse_length, parse_number, parse_whole
+from probes.experiments.common import (
+    check_distinct,
+    checked_lengths,
+    checked_temperatures,
+    listed,
+    parse_number,
+    parse_whole,
+    read_lengths,
+)
 from probes.experiments.needle_forms import Language
 from probes.experiments.needle_parts import IdStyle, Task
 from probes.experiments.needle_prompts import STYLES, Place
@@ -76,17 +84,9 @@ class NeedleOptions(BaseModel):
                 values["max_tokens"] = known_task(name).max_tokens
         return values
 
-    @field_validator("lengths", mode="before")
-    @classmethod
-    def _read_lengths(cls, lengths: Any) -> Any:
-        return tuple(parse_length(each) for each in lengths) if isinstance(lengths, list | tuple) else lengths
-
-    @field_validator("lengths")
-    @classmethod
-    def _lengths_hold_needles(cls, lengths: tuple[int | str, ...]) -> tuple[int | str, ...]:
-        check_distinct(lengths)
-        check_lengths([length for length in lengths if isinstance(length, int)] or [1000])
-        return lengths
+    _lengths_are_read = field_validator("lengths", mode="before")(read_lengths)
+    _lengths_hold_needles = field_validator("lengths")(checked_lengths)
+    _temperatures_can_be = field_validator("temperature")(checked_temperatures)
 
     @field_validator("depths", mode="before")
     @classmethod
@@ -127,14 +127,6 @@ class NeedleOptions(BaseModel):
             if style not in STYLES:
                 raise ValueError(f"there is no prompt style {style!r}; known are {', '.join(STYLES)}")
         return styles
-
-    @field_validator("temperature")
-    @classmethod
-    def _temperatures_can_be(cls, temperatures: tuple[float, ...]) -> tuple[float, ...]:
-        for temperature in temperatures:
-            if not 0 <= temperature <= 5:
-                raise ValueError(f"{temperature:g} is no temperature: it lies between 0 and 5")
-        return temperatures
 
     @model_validator(mode="after")
     def _all_fits(self) -> Self:

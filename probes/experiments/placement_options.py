@@ -6,7 +6,7 @@ from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from probes.experiments.common import check_distinct, check_lengths, listed, parse_length
+from probes.experiments.common import check_distinct, checked_lengths, checked_temperatures, listed, read_lengths
 from probes.experiments.placement_tasks import Framing, Task, load_task
 
 Arm = Literal[
@@ -101,28 +101,11 @@ class PlacementOptions(BaseModel):
                 values["max_tokens"] = task.max_tokens
         return values
 
-    @field_validator("lengths", mode="before")
-    @classmethod
-    def _read_lengths(cls, lengths: Any) -> Any:
-        return tuple(parse_length(each) for each in lengths) if isinstance(lengths, list | tuple) else lengths
+    _lengths_are_read = field_validator("lengths", mode="before")(read_lengths)
+    _lengths_hold_facts = field_validator("lengths")(checked_lengths)
+    _temperatures_can_be = field_validator("temperature")(checked_temperatures)
 
-    @field_validator("lengths")
-    @classmethod
-    def _lengths_hold_facts(cls, lengths: tuple[int | str, ...]) -> tuple[int | str, ...]:
-        check_distinct(lengths)
-        check_lengths([length for length in lengths if isinstance(length, int)] or [1000])
-        return lengths
-
-    @field_validator("temperature")
-    @classmethod
-    def _temperatures_can_be(cls, temperatures: tuple[float, ...]) -> tuple[float, ...]:
-        for temperature in temperatures:
-            if not 0 <= temperature <= 5:
-                raise ValueError(f"{temperature:g} is no temperature: it lies between 0 and 5")
-        check_distinct(temperatures)
-        return temperatures
-
-    @field_validator("place", "measure", "document")
+    @field_validator("place", "measure", "document", "temperature")
     @classmethod
     def _each_is_given_once(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
         check_distinct(values)

@@ -6,10 +6,10 @@ from typing import Any, get_args
 import pytest
 
 from probes.experiment_file import checked, options_of_spec, read_experiment_file, with_paths, with_windows
-from probes.experiments.common import Ruler
+from probes.experiments.common import Ruler, parse_length
 from probes.experiments.needle import NeedleOptions, plan_needle
 from probes.experiments.needle_files import OwnNeedle, read_needles
-from probes.experiments.needle_options import DEPTHS, HaystackStyle, chunks_of, parse_depths, parse_length
+from probes.experiments.needle_options import DEPTHS, HaystackStyle, chunks_of, parse_depths
 from probes.experiments.needle_tasks import TASKS
 from probes.experiments.placement import PlacementOptions
 from probes.haystack import Kind

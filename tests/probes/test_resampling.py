@@ -103,34 +103,3 @@ def test_drawn_sign_flips_find_a_difference_that_is_not_there_in_five_per_cent()
 
 def test_the_least_p_of_drawn_flips_is_not_zero() -> None:
     assert resampling.sign_flip_p(np.full(60, 1.0), 1) == 1 / 20_001
-
-
-@pytest.mark.parametrize("blocks", [7, 30])
-def test_swapping_arms_is_flipping_signs_where_the_figure_is_a_mean(blocks: int) -> None:
-    first, second = np.random.default_rng(blocks).normal([[0.3], [0.0]], 1.0, (2, blocks))
-    swapped = resampling.swap_p(lambda means: means[..., 0], first[:, np.newaxis], second[:, np.newaxis], 1)
-    assert swapped == pytest.approx(resampling.sign_flip_p(first - second, 1))
-
-
-def test_swapping_arms_is_what_scipy_does_for_a_ratio() -> None:
-    """Where facts stand that are kept: the sum of positions over the number of facts, in seven blocks of two arms."""
-    draw = np.random.default_rng(14)
-    first, second = (np.stack([draw.uniform(0.1, 3, 7), draw.integers(1, 6, 7)], axis=1) for _ in range(2))
-
-    def apart(numbers, others, axis=-1):
-        pool = np.concatenate([first, second])
-        ratios = [
-            pool[index][..., 0].sum(axis=axis) / pool[index][..., 1].sum(axis=axis) for index in (numbers, others)
-        ]
-        return np.abs(ratios[0] - ratios[1])
-
-    expected = scipy_stats.permutation_test(
-        (np.arange(7), np.arange(7, 14)), apart, permutation_type="samples", alternative="greater", n_resamples=20_000
-    )
-    found = resampling.swap_p(lambda means: means[..., 0] / means[..., 1], first, second, 1)
-    assert found == pytest.approx(expected.pvalue)
-
-
-def test_a_swap_that_leaves_nothing_to_measure_counts_as_far_apart() -> None:
-    first, second = np.array([[1.0, 2.0]] * 6), np.array([[0.5, 1.0]] * 5 + [[0.0, 0.0]])
-    assert resampling.swap_p(lambda means: means[..., 0] / means[..., 1], first, second, 1) == 1.0
