@@ -3,6 +3,7 @@
 Import this only for long texts: it imports NumPy and Numba.
 """
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,23 +17,23 @@ import numpy.typing as npt
 from tokenizer.compiled_vocabulary import Unsupported, Vocabulary
 from tokenizer.kernels import decoding, encoding
 from tokenizer.kernels.joining import SHORT_SCRATCH
-from tokenizer.kernels.memory import Buffer, Fields, allocate, borrow
+from tokenizer.kernels.memory import Buffer, Fields, allocate, allocate_table, borrow
 from tokenizer.kernels.scanning import SPLITS, class_table, safe_cut
-from tokenizer.splits import NAMED_PATTERNS, Split
+from tokenizer.splits import NAMED_PATTERNS, Split, as_bytes
 
 __all__ = ["CompiledEncoder", "Unsupported"]
 
 Ids = npt.NDArray[np.int32]
 Numbers = npt.NDArray[np.int64]
+Text = str | bytes
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
-_LINE_BITS = (12, 14, 16, 17, 18, 19)  # a thread's word cache: 2^12 lines are 256 KB, 2^19 are 32 MB
+_LINE_BITS = (12, 14, 16, 18, 19)  # a thread's word cache: 2^12 lines are 256 KB, 2^19 are 32 MB
 _FORGOTTEN_PART = 16  # the cache grows when as many rows as this part of its lines had to make room for others
 _POOL_SIZE = 1 << 25  # bytes, for what does not fit into its rows
-_LEAST_PART = 1 << 18  # bytes; a smaller part of a text is not worth a thread
-_PARTS = 4  # for each thread, so that none waits long for the last
-_KEPT_ROOM = 1 << 16  # ids; texts that need no more use the room of the thread
+_PART = 1 << 18  # bytes of a text that are encoded at a time, so that they and their ids stay in the processor's cache
+_NEAR = 1 << 12  # bytes before the end of a part in which it is looked for where a text can be cut
 
 
 class CompiledEncoder:
@@ -70,27 +71,33 @@ class CompiledEncoder:
         self._named_split = SPLITS.get(split.name) if named else None
         self._idle: list[_Worker] = []
 
-    def encode(self, data: bytes | memoryview, jobs: int = 1) -> Ids:
+    def encode(self, text: Text, jobs: int = 1) -> Ids:
         """The ids of a text; special tokens in it are ordinary text. `jobs` threads give the same ids as one."""
-        parts = [ids for _, ids in self._in_parts(data, jobs, keep=True)]
-        return parts[0] if len(parts) == 1 else self._joined(parts, jobs)
+        joined = _Joined([text])
+        self._in_parts(text, jobs, joined)
+        return joined.ids
 
-    def count(self, data: bytes | memoryview, jobs: int = 1) -> int:
+    def count(self, text: Text, jobs: int = 1) -> int:
         """How many ids `encode` gives, without the memory for them."""
-        return sum(count for count, _ in self._in_parts(data, jobs, keep=False))
+        return sum(self._in_parts(text, jobs, None))
 
-    def encode_many(self, documents: Sequence[bytes | memoryview], jobs: int = 1) -> tuple[Ids, Numbers]:
+    def encode_many(self, documents: Sequence[Text], jobs: int = 1) -> tuple[Ids, Numbers]:
         """The ids of documents one after the other, and where those of each end.
 
         Example: encode_many([b"hello world", b"hello"]) gives [15339, 1917, 15339] and [2, 3]
         """
-        shares = _shares(documents, jobs)
-        results = self._by_threads(self._encode_documents, shares, jobs)
-        if len(results) == 1:
-            return results[0]
-        before = [0, *accumulate(ids.size for ids, _ in results)]
-        ends = [ends + start for (_, ends), start in zip(results, before, strict=False)]
-        return self._joined([ids for ids, _ in results], jobs), np.concatenate(ends)
+        joined = _Joined(documents)
+
+        def encode(worker: _Worker, number: int, share: Sequence[Text]) -> Numbers:
+            data, ends, given = self._laid_out(share)
+            ids, counts = worker.encode_many(data, ends, given)
+            joined.add(number, ids)
+            return counts
+
+        counts = self._by_threads(encode, _shares(documents), jobs)
+        before = accumulate((int(one[-1]) for one in counts), initial=0)
+        ends = [one + start for one, start in zip(counts, before, strict=False)]
+        return joined.ids, np.concatenate(ends) if ends else np.empty(0, np.int64)
 
     def decode(self, ids: npt.NDArray[np.integer[Any]]) -> bytes:
         """The bytes of ids.
@@ -111,52 +118,51 @@ class CompiledEncoder:
         decoding.decode(table.address, pool.address, lent.address, given.size, room.address)
         return room.array[:total].tobytes()
 
-    def _encode_documents(self, worker: "_Worker", documents: Sequence[bytes | memoryview]) -> tuple[Ids, Numbers]:
-        ends = np.fromiter(accumulate(map(len, documents)), np.int64, len(documents))
+    def _laid_out(self, documents: Sequence[Text]) -> tuple[bytes, Numbers, list[int] | None]:
+        """Documents one behind the other, where each ends, and where their pieces end, if the kernels cannot tell."""
+        each = [_utf8(document) for document in documents]
+        ends = np.fromiter(accumulate(map(len, each)), np.int64, len(each))
         given = None
         if self._named_split is None:
             starts = [0, *ends.tolist()]
-            given = [start + end for one, start in zip(documents, starts, strict=False) for end in self._ends(one)]
-        return worker.encode_many(b"".join(documents), ends, given)
+            given = [start + end for one, start in zip(each, starts, strict=False) for end in self._ends(one)]
+        return b"".join(each), ends, given
 
-    def _in_parts(self, data: bytes | memoryview, jobs: int, *, keep: bool) -> list[tuple[int, Ids]]:
-        """How many ids parts of a text have, which no piece crosses, and those ids, if they are to be kept."""
+    def _in_parts(self, text: Text, jobs: int, joined: "_Joined | None") -> list[int]:
+        """How many ids parts of a text have, which no piece crosses; the ids go where they are joined."""
 
-        def encode(worker: _Worker, part: memoryview) -> tuple[int, Ids]:
-            given = None if self._named_split is not None else self._ends(part)
-            return worker.encode_one(part, given, keep=keep)
+        def encode(worker: _Worker, number: int, place: tuple[int, int]) -> int:
+            data = _utf8(source[slice(*place)])
+            given = None if self._named_split is not None else self._ends(data)
+            count, ids = worker.encode_one(data, given, keep=joined is not None)
+            if joined is not None:
+                joined.add(number, ids)
+            return count
 
-        view = memoryview(data)
-        is_cut = jobs > 1 and len(view) >= 2 * _LEAST_PART
-        cuts = self._cuts(view, max(_LEAST_PART, len(view) // (jobs * _PARTS))) if is_cut else [0, len(view)]
-        return self._by_threads(encode, [view[start:end] for start, end in pairwise(cuts)], jobs)
+        source = memoryview(text) if isinstance(text, bytes) else text
+        cuts = [0, len(text)] if self._named_split is None else _cuts(source)
+        return self._by_threads(encode, list(pairwise(cuts)), jobs)
 
-    def _joined(self, arrays: list[Ids], jobs: int) -> Ids:
-        """The same as np.concatenate, by several threads."""
-        ends = list(accumulate(ids.size for ids in arrays))
-        joined = np.empty(ends[-1], np.int32)
-        targets = np.split(joined, ends[:-1])
-        self._by_threads(lambda _, part: np.copyto(*part), list(zip(targets, arrays, strict=True)), jobs)
-        return joined
+    def _by_threads(
+        self, work: Callable[["_Worker", int, Part], Result], parts: Sequence[Part], jobs: int
+    ) -> list[Result]:
+        """The results of some work on each part and its number, in their order.
 
-    def _by_threads(self, work: Callable[["_Worker", Part], Result], parts: Sequence[Part], jobs: int) -> list[Result]:
-        """The results of some work on each part, in their order.
-
-        Every thread begins with neighbouring parts and a worker, always the same ones for the same text, so that it
-        meets words that this worker remembers. When it has no more it helps the others.
+        Thread by thread takes the next part, with a worker of its own, always the same ones for the same text, so that
+        it meets words that this worker remembers. When it has no more it helps the others.
         """
         jobs = min(jobs, len(parts))
         results: list[Any] = [None] * len(parts)
-        shares = [deque(range(len(parts) * job // jobs, len(parts) * (job + 1) // jobs)) for job in range(jobs)]
+        shares = [deque(range(job, len(parts), jobs)) for job in range(jobs)]
 
         def run(worker: _Worker, own: deque[int]) -> None:
             while (number := _next_part(own, shares)) is not None:
-                results[number] = work(worker, parts[number])
+                results[number] = work(worker, number, parts[number])
 
         with self._workers(jobs) as workers:
             if jobs == 1:
                 run(workers[0], shares[0])
-            else:
+            elif jobs > 1:
                 with ThreadPoolExecutor(jobs) as pool:
                     try:
                         list(pool.map(run, workers, shares))
@@ -164,17 +170,6 @@ class CompiledEncoder:
                         for share in shares:  # after Ctrl-C no thread begins with another part
                             share.clear()
         return results
-
-    def _cuts(self, data: memoryview, step: int) -> list[int]:
-        """Places about so many bytes apart where the text may be cut, from its start to its end."""
-        cuts = [0]
-        if self._named_split is not None:
-            for end in range(step, len(data) - step // 2, step):
-                lent = borrow(data[cuts[-1] : end])
-                cut = safe_cut(lent.address, lent.array.size)
-                if cut > 0:
-                    cuts.append(cuts[-1] + cut)
-        return [*cuts, len(data)]
 
     def _ends(self, data: bytes | memoryview) -> list[int]:
         return [end for _, end in self._split.split_spans(bytes(data))]
@@ -194,6 +189,43 @@ class CompiledEncoder:
             self._idle[:0] = workers
 
 
+class _Joined:
+    """The ids of the parts of a text, put one behind the other by several threads as they come."""
+
+    def __init__(self, texts: Sequence[Text]) -> None:
+        most = sum(len(text) // 2 if isinstance(text, bytes) or text.isascii() else len(text) for text in texts)
+        self._ids = np.empty(most + 1, np.int32)  # nearly always enough, and nothing is taken that is not used
+        self._count = 0
+        self._parts = 0
+        self._early: dict[int, Ids] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def ids(self) -> Ids:
+        """Those of all parts up to the first that is not there yet."""
+        return self._ids[: self._count]
+
+    def add(self, number: int, ids: Ids) -> None:
+        """Copy the ids of a part."""
+        with self._lock:
+            if number != self._parts:
+                self._early[number] = ids.copy()
+                return
+            self._append(ids)
+            while (early := self._early.pop(self._parts, None)) is not None:
+                self._append(early)
+
+    def _append(self, ids: Ids) -> None:
+        end = self._count + ids.size
+        if end > self._ids.size:
+            larger = np.empty(max(end, 2 * self._ids.size), np.int32)
+            larger[: self._count] = self.ids
+            self._ids = larger
+        self._ids[self._count : end] = ids
+        self._count = end
+        self._parts += 1
+
+
 class _Worker:
     """The word cache and scratch memory that one thread uses at a time."""
 
@@ -201,7 +233,7 @@ class _Worker:
         masks = allocate(16 * 16)
         masks.array[:] = np.frombuffer(b"".join((b"\xff" * size).ljust(16, b"\0") for size in range(16)), np.uint8)
         self._vocabulary = vocabulary
-        self._kept_room = _room(_KEPT_ROOM)
+        self._room = _room(_PART // 3)
         self._only_end, self._only_count = Fields(1), Fields(1)
         fields = self._fields = Fields(encoding.FIELDS)
         fields[encoding.VOCABULARY] = vocabulary.fields.address
@@ -216,7 +248,7 @@ class _Worker:
         self._more_lines()
 
     def encode_one(self, data: bytes | memoryview, given: list[int] | None, *, keep: bool) -> tuple[int, Ids]:
-        """How many ids a text has, and those ids, or none if they are not to be kept.
+        """How many ids a text has, and those ids until the next call, or none if they are not to be kept.
 
         `given` are the ends of all pieces, if something else has cut the text.
         """
@@ -225,7 +257,7 @@ class _Worker:
         return self._only_count[0], ids
 
     def encode_many(self, data: bytes, ends: Numbers, given: list[int] | None) -> tuple[Ids, Numbers]:
-        """The ids of documents that lie one behind the other, and where those of each end."""
+        """The ids of documents that lie one behind the other, until the next call, and where those of each end."""
         if ends.size == 0:
             return np.empty(0, np.int32), ends
         document_ends, counts = borrow(ends), allocate(8 * ends.size)
@@ -244,7 +276,7 @@ class _Worker:
     ) -> Ids:
         fields, size, text = self._fields, len(data), borrow(data)
         piece_ends = borrow(np.array(given, np.int64)) if given else None
-        room = _room(size // 2) if keep and size > _KEPT_ROOM else self._kept_room
+        room = self._room
         for field in (encoding.DOCUMENT, encoding.PIECE, encoding.POSITION, encoding.COUNT):
             fields[field] = 0
         while True:
@@ -272,8 +304,9 @@ class _Worker:
                 self._more_lines()
             else:
                 self._vocabulary.make_nodes()
-        ids = room.array[: 4 * fields[encoding.COUNT] if keep else 0].view(np.int32)
-        return ids.copy() if room is self._kept_room else ids
+        if self._room.array.size < room.array.size <= 4 * _PART + encoding.MARGIN:
+            self._room = room
+        return room.array[: 4 * fields[encoding.COUNT] if keep else 0].view(np.int32)
 
     def _make_scratch(self, size: int) -> None:
         self._fields[encoding.SCRATCH] = allocate(size)
@@ -285,7 +318,7 @@ class _Worker:
         rows = fields[encoding.ROWS]
         bits_before = 64 - fields[encoding.ROW_SHIFT] if rows else 0
         bits = next(bits for bits in _LINE_BITS if bits > bits_before)
-        lines = allocate((size << bits) + aligned)
+        lines = allocate_table((size << bits) + aligned)
         address = lines.address + -lines.address % aligned
         if rows:
             encoding.move_rows(rows, 1 << bits_before, address, 64 - bits)
@@ -311,14 +344,40 @@ def _next_part(own: deque[int], shares: list[deque[int]]) -> int | None:
     return None
 
 
-def _shares(documents: Sequence[bytes | memoryview], jobs: int) -> list[Sequence[bytes | memoryview]]:
-    """Cut a list of documents into parts of about the same size, several for each thread."""
-    total = sum(map(len, documents))
-    step = max(_LEAST_PART, total // (jobs * _PARTS)) if jobs > 1 else total
+def _utf8(text: Text | memoryview) -> bytes | memoryview:
+    return text if isinstance(text, memoryview) else as_bytes(text)
+
+
+def _cuts(text: str | memoryview) -> list[int]:
+    """Places about so many bytes or characters apart where the text may be cut, from its start to its end."""
+    cuts = [0]
+    for end in range(_PART, len(text) - _PART // 2, _PART):
+        cut = _last_cut(text, max(cuts[-1], end - _NEAR), end)
+        if cut > cuts[-1]:
+            cuts.append(cut)
+    return [*cuts, len(text)]
+
+
+def _last_cut(text: str | memoryview, start: int, end: int) -> int:
+    """The last place in a part of a text where it may be cut; 0 if there is none."""
+    near = text[start:end]
+    try:
+        data = near.encode() if isinstance(near, str) else near
+    except UnicodeEncodeError:  # two lone surrogates may be one character
+        return 0
+    lent = borrow(data)
+    cut = safe_cut(lent.address, len(data))
+    if cut > 0:
+        return start + (len(bytes(data[:cut]).decode()) if isinstance(near, str) else cut)
+    return 0
+
+
+def _shares(documents: Sequence[Text]) -> list[Sequence[Text]]:
+    """Cut a list of documents into parts of about the same size."""
     cuts, size = [0], 0
     for place, document in enumerate(documents, start=1):
         size += len(document)
-        if size >= step:
+        if size >= _PART:
             cuts.append(place)
             size = 0
     if cuts[-1] < len(documents):

@@ -14,7 +14,7 @@ from tokenizer.errors import UsageError, UserError
 from tokenizer.packed import PackedRanks
 from tokenizer.plain_encoding import PlainEncoder
 from tokenizer.special_tokens import Chosen, SpecialTokens
-from tokenizer.splits import Split, as_bytes, as_text, lent_bytes, piece_bytes
+from tokenizer.splits import Split, as_bytes, as_text, piece_bytes
 from tokenizer.streaming import StreamDecoder
 
 if TYPE_CHECKING:
@@ -180,11 +180,11 @@ class Tokenizer:
             UserError: the text holds a special token that is disallowed.
             UsageError: an option names a token that is not special.
         """
-        data = as_bytes(text)
-        compiled = self._engine(len(data))
+        parts = self._specials.cutter(allowed_special, disallowed_special)(text)
+        compiled = self._engine(len(text))
         ids: list[int] = []
-        for part, special in self._specials.cut(data, allowed_special, disallowed_special):
-            ids += compiled.encode(part).tolist() if compiled else self._plain.encode(part)
+        for part, special in parts:
+            ids += compiled.encode(part).tolist() if compiled else self._plain.encode(as_bytes(part))
             if special is not None:
                 ids.append(special)
         return ids
@@ -224,8 +224,8 @@ class Tokenizer:
 
         if isinstance(texts, str | bytes):
             raise UsageError("the texts are one text, not a list of texts", hint="put the text into a list")
-        texts = list(texts)  # what is lent is theirs
-        cut = [list(self._specials.cut(lent_bytes(text), allowed_special, disallowed_special)) for text in texts]
+        cutter = self._specials.cutter(allowed_special, disallowed_special)
+        cut = [cutter(text) for text in texts]
         parts = [part for text in cut for part, _ in text]
         arrays = self._encode_parts(parts, jobs or os.cpu_count() or 1)
         batch = []
@@ -244,11 +244,11 @@ class Tokenizer:
         Raises:
             UserError, UsageError: as in `encode`.
         """
-        data = as_bytes(text)
-        compiled = self._engine(len(data))
+        parts = self._specials.cutter(allowed_special, disallowed_special)(text)
+        compiled = self._engine(len(text))
         total = 0
-        for part, special in self._specials.cut(data, allowed_special, disallowed_special):
-            total += compiled.count(part) if compiled else len(self._plain.encode(part))
+        for part, special in parts:
+            total += compiled.count(part) if compiled else len(self._plain.encode(as_bytes(part)))
             total += special is not None
         return total
 
@@ -373,12 +373,12 @@ class Tokenizer:
             return None
         return encoder
 
-    def _encode_parts(self, parts: Sequence[bytes | memoryview], jobs: int) -> "Iterator[Ids]":
+    def _encode_parts(self, parts: Sequence[str | bytes], jobs: int) -> "Iterator[Ids]":
         import numpy as np
 
         compiled = self._engine(sum(map(len, parts)))
         if compiled is None:
-            yield from (np.array(self._plain.encode(bytes(part)), np.int32) for part in parts)
+            yield from (np.array(self._plain.encode(as_bytes(part)), np.int32) for part in parts)
         elif len(parts) == 1:
             yield compiled.encode(parts[0], jobs)
         else:

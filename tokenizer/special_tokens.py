@@ -1,15 +1,16 @@
 """Special tokens in a text: where they are read as tokens, where they are refused, and where they are only text."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, TypeVar
+from typing import Any, Literal
 
 from tokenizer.errors import UsageError, UserError
+from tokenizer.splits import as_bytes
 
 Chosen = Collection[str] | Literal["all"]
-Data = TypeVar("Data", bytes, memoryview, bytes | memoryview)
+Text = str | bytes
 
 
 @dataclass(frozen=True)
@@ -28,37 +29,51 @@ class SpecialTokens:
     literal: frozenset[str]
     absent: bytes = b""
 
-    def cut(self, data: Data, allowed: Chosen, disallowed: Chosen) -> Iterator[tuple[Data, int | None]]:
-        """Cut a text at the special tokens that are read as tokens: ordinary text, then the id after it, if any.
+    def cutter(self, allowed: Chosen, disallowed: Chosen) -> Callable[[Text], list[tuple[Text, int | None]]]:
+        """What cuts texts at the special tokens that are read as tokens: ordinary text, then the id after it, if any.
 
         Where several could start, the longest is read.
 
         Args:
-            data: the text.
             allowed: those to be read as tokens.
             disallowed: those not to be met; "all" means all that are not allowed. What is neither is ordinary text.
 
+        Returns:
+            A function that raises UserError if its text holds one that is disallowed, or a byte that is absent, and
+            UsageError if it is no text.
+
         Raises:
-            UserError: the text holds one that is disallowed, or a byte that is absent.
             UsageError: a name that is no special token.
         """
-        self._refuse_absent(data)
         readable = self._named(allowed) | self.literal
         refused = self._named(disallowed) - (readable if disallowed == "all" else self.literal)
-        if refused and (found := _pattern(refused).search(data)):
-            raise UserError(
-                f"the text holds {found.group().decode()!r}, a special token of {self.owner}, at byte {found.start()}",
-                hint="--allow-special (allowed_special=) reads it as the token, "
-                "--special-as-text (disallowed_special=) as ordinary text",
-            )
-        start = 0
-        for match in _pattern(readable).finditer(data) if readable else ():
-            yield data[start : match.start()], self.ids[match.group().decode()]
-            start = match.end()
-        yield data[start:], None
 
-    def _refuse_absent(self, data: bytes | memoryview) -> None:
-        if self.absent and (found := re.search(b"[" + re.escape(self.absent) + b"]", data)):
+        def cut(text: Text) -> list[tuple[Text, int | None]]:
+            if not isinstance(text, str):
+                text = as_bytes(text)
+            self._refuse_absent(text)
+            for found in _found(refused, text):
+                self._refuse(text, found)
+            parts: list[tuple[Text, int | None]] = []
+            start = 0
+            for found in _found(readable, text):
+                parts.append((text[start : found.start()], self.ids[_name(found)]))
+                start = found.end()
+            parts.append((text[start:], None))
+            return parts
+
+        return cut
+
+    def _refuse(self, text: Text, found: "re.Match[Any]") -> None:
+        place = len(as_bytes(text[: found.start()]))
+        raise UserError(
+            f"the text holds {_name(found)!r}, a special token of {self.owner}, at byte {place}",
+            hint="--allow-special (allowed_special=) reads it as the token, "
+            "--special-as-text (disallowed_special=) as ordinary text",
+        )
+
+    def _refuse_absent(self, text: Text) -> None:
+        if self.absent and (found := re.search(b"[" + re.escape(self.absent) + b"]", as_bytes(text))):
             byte, place = found.group()[0], found.start()
             raise UserError(
                 f"{self.owner} has no token for the byte {byte:#04x}, at byte {place} of the text",
@@ -77,7 +92,17 @@ class SpecialTokens:
         return named
 
 
+def _found(tokens: frozenset[str], text: Text) -> "Iterator[re.Match[Any]]":
+    return _pattern(tokens, type(text)).finditer(text) if tokens else iter(())
+
+
+def _name(found: "re.Match[Any]") -> str:
+    name = found.group()
+    return name if isinstance(name, str) else name.decode()
+
+
 @lru_cache(maxsize=64)
-def _pattern(tokens: frozenset[str]) -> re.Pattern[bytes]:
+def _pattern(tokens: frozenset[str], kind: type[Text]) -> re.Pattern[Any]:
     longest_first = sorted((token.encode() for token in tokens), key=len, reverse=True)
-    return re.compile(b"|".join(map(re.escape, longest_first)))
+    pattern = b"|".join(map(re.escape, longest_first))
+    return re.compile(pattern.decode() if issubclass(kind, str) else pattern)

@@ -6,8 +6,6 @@ differently (`\s++$` takes it whole), so the two are different patterns here.
 """
 
 import re
-import sys
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
@@ -28,8 +26,6 @@ NAMED_PATTERNS = {
     ),
 }
 
-_LONG = 1 << 16  # characters
-
 NO_SPLIT = r"[\s\S]+"  # the pattern of a vocabulary that does not split: a text is one piece
 
 
@@ -49,26 +45,6 @@ def as_bytes(text: str | bytes) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
-
-
-def lent_bytes(text: str | bytes) -> bytes | memoryview:
-    """The same as `as_bytes`, for a long text without a copy: good for as long as the text is kept.
-
-    Python keeps the UTF-8 of such a text with it, unless the text is ASCII and is its own UTF-8.
-
-    Raises:
-        UsageError: as `as_bytes`.
-    """
-    if isinstance(text, str) and len(text) >= _LONG and sys.implementation.name == "cpython":
-        import ctypes
-
-        utf8 = ctypes.pythonapi.PyUnicode_AsUTF8AndSize
-        utf8.restype, utf8.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.POINTER(ctypes.c_ssize_t)]
-        size = ctypes.c_ssize_t()
-        with suppress(UnicodeEncodeError):
-            address = utf8(text, ctypes.byref(size))
-            return memoryview((ctypes.c_char * size.value).from_address(address)).cast("B")
-    return as_bytes(text)
 
 
 def as_text(data: bytes) -> str:

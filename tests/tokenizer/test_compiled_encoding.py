@@ -13,7 +13,7 @@ from tokenizer import Tokenizer, compiled_encoding
 from tokenizer.compiled_encoding import CompiledEncoder, Unsupported
 from tokenizer.plain_encoding import PlainEncoder
 from tokenizer.registry import RANKS
-from tokenizer.splits import make_split
+from tokenizer.splits import as_bytes, make_split
 
 Texts = Callable[[int, str], Iterator[str]]
 BYTES = {bytes([byte]): byte for byte in range(256)}
@@ -127,16 +127,37 @@ def test_any_split(split: str, both_engines: Callable[..., tuple[Any, Any]]) -> 
 def test_threads_change_nothing(
     split: str, both_engines: Callable[..., tuple[Any, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compiled_encoding, "_LEAST_PART", 50)
+    monkeypatch.setattr(compiled_encoding, "_PART", 50)
+    monkeypatch.setattr(compiled_encoding, "_NEAR", 20)
     ours, _ = both_engines("cl100k")
     encoder, plain = both(dict(ours.vocabulary), None, whole_pieces=True, split=split)
     documents = [(PROSE * 3).encode(), b"", b" " * 500 + b"x" * 900, PROSE.encode()[:-7]]
     expected = [plain.encode(document) for document in documents]
     for jobs in (1, 2, 3, 16):
-        assert [encoder.encode(memoryview(document), jobs).tolist() for document in documents] == expected
+        assert [encoder.encode(document, jobs).tolist() for document in documents] == expected
         assert [encoder.count(document, jobs) for document in documents] == [len(ids) for ids in expected]
         ids, ends = encoder.encode_many(documents * 4, jobs)
         assert [part.tolist() for part in np.split(ids, ends[:-1])] == expected * 4
+
+
+@pytest.mark.parametrize("split", ["gpt2", "cl100k", "o200k"])
+def test_strings_are_cut_where_it_changes_nothing(
+    split: str, both_engines: Callable[..., tuple[Any, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiled_encoding, "_PART", 50)
+    monkeypatch.setattr(compiled_encoding, "_NEAR", 20)
+    ours, _ = both_engines("cl100k")
+    encoder, plain = both(dict(ours.vocabulary), None, whole_pieces=True, split=split)
+    draws = random.Random(11)
+    for text in [PROSE * 2, "\ud83d\ude00 " * 60, "a\ud800" * 70, "世界\n" * 80, "世" * 300, ""]:
+        assert encoder.encode(text).tolist() == plain.encode(as_bytes(text))
+    for _ in range(100):
+        text = random_letters(draws, " \n\r\t/a1'sé世🌍\u3000\x85\ud800\udc00", 400)
+        expected = plain.encode(as_bytes(text))
+        assert encoder.encode(text, 2).tolist() == expected
+        assert encoder.encode(as_bytes(text)).tolist() == expected
+        ids, ends = encoder.encode_many([text, text[:30]])
+        assert ids[: ends[0]].tolist() == expected
 
 
 def test_a_full_cache_forgets_and_gives_the_same_ids(

@@ -8,7 +8,7 @@ import tokenizers
 
 from tokenizer import UsageError
 from tokenizer.formats.huggingface import PATTERNS
-from tokenizer.splits import NAMED_PATTERNS, Split, as_bytes, as_text, lent_bytes, make_split
+from tokenizer.splits import NAMED_PATTERNS, Split, as_bytes, as_text, make_split
 
 Texts = Callable[[int, str], Iterator[str]]
 
@@ -144,8 +144,3 @@ def test_a_name_that_does_not_exist_gets_the_nearest() -> None:
     with pytest.raises(UsageError, match="no split is named 'cl200k'") as failure:
         make_split("cl200k")
     assert "cl100k" in failure.value.hint
-
-
-@pytest.mark.parametrize("text", ["a" * 100_000, "é世🌍" * 40_000, "a\ud800" * 50_000, "short", b"\xff" * 100_000, ""])
-def test_what_a_text_lends_are_its_bytes(text: str | bytes) -> None:
-    assert bytes(lent_bytes(text)) == as_bytes(text)

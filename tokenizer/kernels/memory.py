@@ -5,9 +5,11 @@ together. In the checked build every load and store looks up whether its bytes l
 each buffer has a margin of known bytes on both sides, which must be unchanged when the buffer is given back.
 """
 
+import mmap
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, cast
 
 import numpy as np
@@ -17,6 +19,7 @@ from llvmlite import ir
 from tokenizer.kernels.compiling import CHECKED, ForNumba, helper
 
 Bytes = npt.NDArray[np.uint8]
+_LARGE_PAGE = 1 << 21  # bytes
 _MARGIN = 64
 _CANARY = 0xA5
 _INT64 = ir.IntType(64)
@@ -59,6 +62,19 @@ def allocate(size: int) -> Buffer:
     buffer = Buffer(whole[_MARGIN : _MARGIN + size])
     _watch(buffer, whole)
     return buffer
+
+
+def allocate_table(size: int) -> Buffer:
+    """The same for a table that is soon full: in large pages, where the machine has them.
+
+    To touch a page for the first time takes as long as making a hundred entries.
+    """
+    if CHECKED or size < _LARGE_PAGE or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return allocate(size)
+    pages = mmap.mmap(-1, size + (-size) % _LARGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with suppress(OSError):  # a kernel may have none
+        pages.madvise(mmap.MADV_HUGEPAGE)
+    return Buffer(np.frombuffer(pages, np.uint8))
 
 
 def borrow(data: bytes | bytearray | memoryview | npt.NDArray[Any]) -> Buffer:
