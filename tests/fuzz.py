@@ -17,12 +17,13 @@ from collections.abc import Callable
 import click
 import numpy as np
 
+from tokenizer import compiled_encoding
 from tokenizer.compiled_encoding import CompiledEncoder, Unsupported
 from tokenizer.corpus import Chunk
 from tokenizer.kernels import scanning
 from tokenizer.kernels.memory import allocate, borrow
 from tokenizer.plain_encoding import PlainEncoder
-from tokenizer.splits import NAMED_PATTERNS, make_split
+from tokenizer.splits import NAMED_PATTERNS, as_bytes, make_split
 from tokenizer.training import learn
 from tokenizer.unicode_classes import category_runs
 
@@ -113,12 +114,15 @@ def check_encoding(draws: random.Random) -> None:
         compiled = CompiledEncoder(vocabulary, {}, merges, whole_pieces=whole_pieces, split=split)
     except Unsupported:
         return
+    compiled_encoding._PART = draws.choice([1, 20, 300, 1 << 18])  # noqa: SLF001 - so that short texts have parts
     texts = [some_bytes(draws) for _ in range(4)]
     expected = [plain.encode(text) for text in texts]
     for text, ids in zip(texts, expected, strict=True):
         case = (vocabulary, merges, whole_pieces, split, text)
         assert compiled.encode(text, jobs=draws.choice([1, 2])).tolist() == ids, case
         assert compiled.count(text) == len(ids), case
+        string = text.decode(errors="surrogateescape")
+        assert compiled.encode(string).tolist() == plain.encode(as_bytes(string)), case
     joined, ends = compiled.encode_many(texts, jobs=2)
     assert joined.tolist() == [one for ids in expected for one in ids], (vocabulary, merges, texts)
     assert ends.tolist() == np.cumsum([len(one) for one in expected]).tolist()
