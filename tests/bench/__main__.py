@@ -123,7 +123,7 @@ def bench_training(path: Path, vocab_size: int, count: int, engines: Sequence[st
 
 
 def bench_encoding(path: Path, vocabulary: str, unit: str, count: int, engines: Sequence[str]) -> list[Row]:
-    """The first pass of an object over a text, and the same text again."""
+    """The first pass of an object over a text, and the same again in new strings."""
     megabytes = path.stat().st_size / MEGABYTE
 
     def run(name: str) -> Row | None:

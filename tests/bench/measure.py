@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,18 @@ def _train(engine: str, path: str, vocab_size: str, passes: str) -> list[dict[st
 
 
 def _encode(engine: str, vocabulary: str, path: str, unit: str, passes: str) -> list[dict[str, float]]:
-    """Encode the file's text several times through one object, which is whole but has seen no word before."""
-    text = Path(path).read_text(encoding="utf-8")
-    texts = [text] if unit == "whole" else [text[at : at + DOCUMENT] for at in range(0, len(text), DOCUMENT)]
+    """Encode the file's text several times through one object, which is whole but has seen no word before.
+
+    Each time the strings are new ones, as those of another text would be: Python keeps the UTF-8 of a string for which
+    an engine has asked once, and an engine that asks gets it for nothing the next time.
+    """
     encode = ENCODERS[engine](vocabulary)
-    return [_timed(lambda: encode(texts)) for _ in range(int(passes))]
+    taken = []
+    for _ in range(int(passes)):
+        text = Path(path).read_text(encoding="utf-8")
+        texts = [text] if unit == "whole" else [text[at : at + DOCUMENT] for at in range(0, len(text), DOCUMENT)]
+        taken.append(_timed(partial(encode, texts)))
+    return taken
 
 
 def _one_word(engine: str) -> list[dict[str, float]]:
