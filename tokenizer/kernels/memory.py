@@ -26,7 +26,8 @@ _INT64 = ir.IntType(64)
 
 # ------------------------------------------------------------------------------------------------------- buffers
 
-# The table of live buffers of the checked build: how many there are, then the first address and the end of each.
+# The table of live buffers of the checked build: how many rows it has, then the first address and the end of each. A
+# row stays where it is, and is 0 when its buffer has gone: other threads are in the middle of reading.
 _MOST_REGIONS = 4096
 _regions = np.zeros(1 + 2 * _MOST_REGIONS, np.int64)
 _regions_lock = threading.Lock()
@@ -119,10 +120,12 @@ def _watch(buffer: Buffer, whole: Bytes | None) -> None:
     start, end = buffer.address, buffer.address + buffer.array.size
     with _regions_lock:
         count = int(_regions[0])
-        if count == _MOST_REGIONS:
+        (free,) = np.nonzero(_regions[1 : 1 + 2 * count : 2] == 0)
+        place = int(free[0]) if free.size else count
+        if place == _MOST_REGIONS:
             raise MemoryError("too many buffers for the checked build")
-        _regions[1 + 2 * count : 3 + 2 * count] = start, end
-        _regions[0] = count + 1
+        _regions[1 + 2 * place : 3 + 2 * place] = start, end
+        _regions[0] = max(count, place + 1)
     weakref.finalize(buffer, _give_back, start, end, whole)
 
 
@@ -131,8 +134,7 @@ def _give_back(start: int, end: int, whole: Bytes | None) -> None:
         count = int(_regions[0])
         starts, ends = _regions[1 : 1 + 2 * count : 2], _regions[2 : 2 + 2 * count : 2]
         place = int(np.flatnonzero((starts == start) & (ends == end))[-1])
-        _regions[1 + 2 * place : 3 + 2 * place] = _regions[2 * count - 1 : 2 * count + 1]
-        _regions[0] = count - 1
+        _regions[1 + 2 * place : 3 + 2 * place] = 0
     if whole is not None and ((whole[:_MARGIN] != _CANARY).any() or (whole[-_MARGIN:] != _CANARY).any()):
         raise AssertionError("a kernel wrote outside a buffer")
 
