@@ -1,54 +1,78 @@
 """One HTML page about one or several runs, which needs nothing beside itself: no network, no script, no other file.
 
     needlepoint runs report -> cli/report_command.py (the rows) -> render -> pictures, words, exchanges -> page.html.j2
+                                   cli/report_comparison.py (models side by side) -> comparison_pictures ->
 
-What a model, a file or a server said reaches the page through Jinja's autoescape only; the page's own policy lets a
-browser load nothing and run nothing.
+The frame of the page, its policy and its style are those of every page of ours: probes/pages/.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from importlib import resources
-from typing import Any
 
+from probes.pages import need_jinja, page
+from probes.pages.figures import need_matplotlib
+from probes.pages.parts import WordTable as WordTable
 from probes.report import words
+from probes.report.comparison_pictures import comparison_pictures
+from probes.report.data import ComparisonView, Row, RunView
 from probes.report.data import Material as Material
-from probes.report.data import Row, RunView
-from probes.report.data import WordTable as WordTable
+from probes.report.data import SideBySide as SideBySide
 from probes.report.exchanges import exchanges
-from probes.report.figures import need_matplotlib
 from probes.report.pictures import pictures
 from probes.report.work import work_rows, work_table
-from tokenizer.errors import UserError
 
 EXCHANGES = 12
 
 
-def render(materials: Sequence[Material], *, visible: Callable[[str], str], most_exchanges: int = EXCHANGES) -> str:
-    """The page about these runs: the same runs give the same bytes.
+def render(
+    materials: Sequence[Material],
+    compared: Sequence[SideBySide] = (),
+    *,
+    visible: Callable[[str], str],
+    most_exchanges: int = EXCHANGES,
+) -> str:
+    """The page about these runs, and their models side by side: the same runs give the same bytes.
 
     `visible` makes control characters of a text visible; every text of the page goes through it.
 
     Raises:
         UserError: Jinja or matplotlib is not installed.
     """
-    need_matplotlib()
-    try:
-        from jinja2 import Environment, StrictUndefined
-        from markupsafe import Markup
-    except ImportError as error:
-        raise UserError("a report needs jinja2", hint="pip install 'needlepoint[report]'") from error
-
-    def shown(value: Any) -> Any:
-        return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-    environment = Environment(
-        autoescape=True, finalize=shown, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    source = resources.files("probes.report").joinpath("page.html.j2").read_text(encoding="utf-8")
+    need_libraries()
+    comparisons = [comparison_view(each, visible) for each in compared]
     views = [view(material, visible, most_exchanges) for material in materials]
-    drawn = {picture.svg: Markup(visible(picture.svg)) for each in views for picture in each.pictures}  # noqa: S704 - figures.py escapes what it draws
-    return environment.from_string(source).render(runs=views, drawn=drawn)
+    return page("probes.report", "page.html.j2", visible=visible, runs=views, comparisons=comparisons)
+
+
+def need_libraries() -> None:
+    """Raise a UserError that says how to get what a report takes, where it is absent: before a long run, not after."""
+    need_matplotlib()
+    need_jinja()
+
+
+def comparison_view(found: SideBySide, visible: Callable[[str], str]) -> ComparisonView:
+    """What the page shows of models side by side."""
+    filled = [table for table in found.tables if table.rows]
+    findings, left_out = words.findings(filled)
+    rows = _visible_rows({"difference": found.differences, "cost": found.costs}, visible)
+    letters = {letter: visible(name) for letter, name in found.letters.items()}
+    return ComparisonView(
+        title=f"{found.probe.capitalize()} {'run' if len(found.runs) == 1 else 'runs'} {', '.join(found.runs)}",
+        question=words.comparison_question(found),
+        refused=found.refused,
+        grounds=[words.compared_runs(found), *(filled[0].notes if filled else ())],
+        findings=findings,
+        findings_left_out=left_out,
+        pictures=comparison_pictures(letters, rows["difference"], rows["cost"], found.outcomes),
+        tables=[
+            (
+                replace(table, notes=()) if table is filled[0] else table,
+                words.reading(table),
+                words.is_exploratory(table),
+            )
+            for table in filled
+        ],
+    )
 
 
 def view(material: Material, visible: Callable[[str], str], most_exchanges: int = EXCHANGES) -> RunView:
@@ -60,11 +84,13 @@ def view(material: Material, visible: Callable[[str], str], most_exchanges: int 
         material = replace(material, rows={**material.rows, "cost": rows}, tables=[*material.tables, *added])
     shown, left_out = exchanges(material, most_exchanges)
     filled = [table for table in material.tables if table.rows]
+    findings, more = words.findings(filled)
     return RunView(
         id=material.id,
         title=f"{material.probe.capitalize()} run {material.id}",
         question=words.question(material),
-        findings=words.findings(filled),
+        findings=findings,
+        findings_left_out=more,
         method=words.method(material),
         plan=words.declared_plan(material),
         pictures=pictures(material.probe, _visible_rows(material.rows, visible)),

@@ -5,20 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from probes.models.base import Message
+from probes.pages.parts import Picture, WordTable
 from probes.plan import Result
 
 Row = Mapping[str, Any]
-WIDE_POINTS = 400.0
-
-
-@dataclass(frozen=True, slots=True)
-class WordTable:
-    """A table as people read it: the first column names the row, the notes are the sentences under it."""
-
-    title: str
-    headings: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +17,8 @@ class Material:
 
     `rows`: what the row functions of its probe found, by the names of the tables in the machine forms; `tables`: the
     same in words. `prompts`: the messages of each trial by its id, as far as they could be made again, and `no_prompts`
-    why not. `answered_before`: how many trials were answered by an earlier run.
+    why not. `answered_before`: how many trials were answered by an earlier run. `read_from`: the name of the file whose
+    exported rows these are, and `left_out` how many trials of the plan are not in it.
     """
 
     id: str
@@ -42,6 +33,8 @@ class Material:
     prompts: Mapping[str, Sequence[Message]] = field(default_factory=dict)
     no_prompts: str = ""
     answered_before: int = 0
+    read_from: str = ""
+    left_out: int = 0
 
     @property
     def models(self) -> list[str]:
@@ -50,33 +43,22 @@ class Material:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """One figure: SVG of our own making, what it shows in words, and the same figures as a table.
+class SideBySide:
+    """Models of some runs side by side, as `runs compare` finds them; or `refused`, why they are not.
 
-    `reading` says what n counts, the unit, the intervals, the test and its correction. `exploratory`: it was not
-    declared before the first call.
+    `letters`: what each contender is called in figures and tables, with its name. `differences` and `costs` are the
+    rows of the comparison; a difference has its `pair` ("A less B") and `where` it is of ("1,000 tokens", nothing for
+    all questions together) in words. `outcomes`: what was compared, in words, the declared one first.
     """
 
-    svg: str
-    alt: str
-    table: WordTable
-    reading: str
-    exploratory: bool
-
-    @property
-    def title(self) -> str:
-        """The figure's title, which is its table's as well."""
-        return self.table.title
-
-    @property
-    def is_wide(self) -> bool:
-        """Whether it is wider than a phone, and so stands alone on a line."""
-        return self.width > WIDE_POINTS
-
-    @property
-    def width(self) -> float:
-        """The width in points, as drawn."""
-        return float(self.svg.split('width="', 1)[1].split("pt", 1)[0])
+    probe: str
+    runs: Sequence[str]
+    letters: Mapping[str, str] = field(default_factory=dict)
+    differences: Sequence[Row] = ()
+    costs: Sequence[Row] = ()
+    outcomes: Mapping[str, str] = field(default_factory=dict)
+    tables: Sequence[WordTable] = ()
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +82,16 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """The part of the page that is about one run, in the order in which it is shown; what is empty is left out."""
+    """The part of the page that is about one run, in the order in which it is shown; what is empty is left out.
+
+    `findings`: sentences by the table under which they stand.
+    """
 
     id: str
     title: str
     question: str
-    findings: Sequence[str]
+    findings: Sequence[tuple[str, Sequence[str]]]
+    findings_left_out: int
     method: Sequence[tuple[str, str]]
     plan: Sequence[tuple[str, str]]
     pictures: Sequence[Picture]
@@ -114,3 +100,20 @@ class RunView:
     exchanges_left_out: str
     limits: Sequence[str]
     origins: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonView:
+    """The part of the page that sets models side by side; with `refused` it holds nothing else.
+
+    `grounds`: which trials they are compared on, what was left out, and what stands against comparing them.
+    """
+
+    title: str
+    question: str
+    refused: str
+    grounds: Sequence[str]
+    findings: Sequence[tuple[str, Sequence[str]]]
+    findings_left_out: int
+    pictures: Sequence[Picture]
+    tables: Sequence[tuple[WordTable, str, bool]]

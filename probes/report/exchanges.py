@@ -11,6 +11,7 @@ from probes.trial_rows import judged
 MOST_TEXT = 3_000  # characters of a message or an answer; longer ones lose their middle
 AROUND = 160  # characters shown on either side of a planted value that stands in the part left out
 MOST_VALUES = 12
+KNOWN = ("needle", "placement")  # probes whose answers can be judged here
 KIND = ("arm", "control", "depth", "place", "measure", "framing", "task")
 
 
@@ -68,6 +69,8 @@ def _outcome(material: Material, result: Result) -> str:
         return "log-probability" if result.completion is not None else "error"
     if material.probe == "placement" and not result.trial.request.messages:
         return "answered" if result.completion is not None else "error"  # what is copied is told by the prompt
+    if material.probe not in KNOWN:
+        return "answered" if result.completion is not None else "error"
     verdict = judged(material.probe, result)
     if material.probe == "placement" and verdict.outcome in ("hit", "miss"):
         return f"{len(verdict.given or ())} of {len(result.trial.cell['names'])} facts"

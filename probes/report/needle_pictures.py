@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from probes.experiments.needle_factors import level_name
+from probes.pages.figures import Point
+from probes.pages.parts import Picture, WordTable
 from probes.report import figures
-from probes.report.data import Picture, Row, WordTable
+from probes.report.data import Row
 from probes.report.picture_parts import (
     INTERVALS,
     SETTING,
@@ -96,7 +98,7 @@ def _depth_curves(rows: Rows) -> Iterator[Picture]:
     for group in grouped(single, without=("place", "length_tokens")):
         if len({row["depth"] for row in group}) < 3 or len({row["length_tokens"] for row in group}) > 1:
             continue  # several lengths are a heat map
-        lines: dict[str, list[figures.Point]] = {}
+        lines: dict[str, list[Point]] = {}
         for row in sorted(group, key=lambda row: row["depth"]):
             lines.setdefault(f"question {row['place']}", []).append(point_of(row["depth"], row, "rate", "low", "high"))
         yield curves_picture(
@@ -120,7 +122,7 @@ def _length_curves(rows: Rows) -> Iterator[Picture]:
         lengths = sorted({row["length_tokens"] for row in group})
         if len(lengths) < 2:
             continue
-        lines: dict[str, list[figures.Point]] = {}
+        lines: dict[str, list[Point]] = {}
         for row in sorted(group, key=lambda row: row["length_tokens"]):
             point = point_of(row["length_tokens"], row, "rate", "low", "high")
             lines.setdefault(f"question {row['place']}", []).append(point)

@@ -4,11 +4,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from probes.pages.figures import Point, curves
+from probes.pages.parts import Picture, WordTable
 from probes.report import figures
-from probes.report.data import Picture, Row, WordTable
+from probes.report.data import Row
 from probes.stats import LEVEL, p_words
 
 FOREST_ROWS = 24  # differences in one figure; more stand in further ones
+P_KEYS = ("p_holm", "p_corrected")  # corrected p-values by their keys; what has none has a plain one at most
 # What makes a setting, in the rows of either probe; the names that are not in a row are passed over.
 SETTING = (
     *("model", "task", "length_tokens", "framing", "document", "layout", "place", "structure", "context"),
@@ -87,16 +90,23 @@ class Compared:
         label = f"{self.label}\n{self.where}" if self.where else self.label
         p = "-" if p_value is None else p_words(p_value)
         clear = p_value is not None and p_value < 1 - LEVEL and low * high > 0
+        clear = clear and self.row.get("verdict") != "missing"  # answers that are missing could turn it round
         return figures.Difference(label, scale * value, scale * low, scale * high, p, clear)
 
 
-def forests(title: str, differences: Sequence[Compared], *, declared: bool, per: str = "") -> Iterator[Picture]:
-    """Forest plots of differences of one outcome, so many to a figure as can be read; `per` ends the unit."""
+def forests(
+    title: str, differences: Sequence[Compared], *, declared: bool, per: str = "", more: str = ""
+) -> Iterator[Picture]:
+    """Forest plots of differences of one outcome, so many to a figure as can be read.
+
+    `per` ends the unit, `more` the sentences under the figure.
+    """
     known = [each for each in differences if each.row.get(each.key) is not None]
     for start in range(0, len(known), FOREST_ROWS):
         part = known[start : start + FOREST_ROWS]
-        p_key = "p_holm" if any(each.row.get("p_holm") is not None for each in part) else "p_value"
-        p_title = "p (Holm)" if p_key == "p_holm" else "p"
+        p_key = next((key for key in P_KEYS if any(each.row.get(key) is not None for each in part)), "p_value")
+        short = {"Benjamini-Hochberg": "BH"}.get(_correction(part), _correction(part))
+        p_title = {"p_holm": "p (Holm)", "p_corrected": f"p ({short})"}.get(p_key, "p")
         unit = f"difference in {'nats' if part[0].in_nats else 'points'}{per}"
         drawn = [each.drawn(p_key) for each in part]
         table = WordTable(
@@ -120,7 +130,7 @@ def forests(title: str, differences: Sequence[Compared], *, declared: bool, per:
             table,
             f"{n_words([each.row for each in part], 'blocks')}. 95% intervals over texts, not corrected. "
             f"{_test_words(part, p_key)} A filled mark: both the interval "
-            "and the test tell the difference from zero.",
+            f"and the test tell the difference from zero.{more}",
             exploratory=not declared,
         )
 
@@ -130,13 +140,22 @@ def _test_words(part: Sequence[Compared], p_key: str) -> str:
     if all(each.row.get(p_key) is None for each in part):
         return "No test."
     tests = list(dict.fromkeys(str(each.row.get("test") or "sign-flip permutation") for each in part))
-    correction = "corrected after Holm within each family" if p_key == "p_holm" else "not corrected"
+    many = part[0].row.get("tests")
+    corrections = {
+        "p_holm": "corrected after Holm within each family",
+        "p_corrected": f"corrected after {_correction(part)} for {many} comparisons",
+    }
+    correction = corrections.get(p_key, "not corrected") if many != 1 else "one comparison"
     return f"p: {' or '.join(tests)}, two-sided, {correction}."
+
+
+def _correction(part: Sequence[Compared]) -> str:
+    return str(part[0].row.get("correction"))
 
 
 def curves_picture(
     title: str,
-    lines: Mapping[str, Sequence[figures.Point]],
+    lines: Mapping[str, Sequence[Point]],
     *,
     along: str,
     up: str,
@@ -165,7 +184,7 @@ def curves_picture(
             for place in places
         ],
     )
-    drawn = figures.curves(
+    drawn = curves(
         list(lines.items()),
         axes=(along, up),
         rate=rate,
@@ -177,14 +196,14 @@ def curves_picture(
     return Picture(drawn, f"Curves. {said}", table, reading, exploratory=True)
 
 
-def point_of(place: float, row: Row, value: str, low: str, high: str) -> figures.Point:
+def point_of(place: float, row: Row, value: str, low: str, high: str) -> Point:
     """A point of a curve out of a row; without an interval where one end is unknown or infinite."""
     ends = [row.get(key) for key in (low, high)]
     known = all(end is not None and abs(end) != float("inf") for end in ends)
-    return figures.Point(place, row.get(value), *(ends if known else (None, None)))
+    return Point(place, row.get(value), *(ends if known else (None, None)))
 
 
-def point_words(point: figures.Point | None, form: Callable[[float], str]) -> str:
+def point_words(point: Point | None, form: Callable[[float], str]) -> str:
     """A point in a table, with its interval where it has one; "none" where nothing was answered."""
     if point is None or point.value is None:
         return "none"

@@ -5,8 +5,9 @@ A table that is not there, or has no row for a figure, makes none. Every figure 
 
 from collections.abc import Iterator, Sequence
 
-from probes.report import figures
-from probes.report.data import Picture, Row, WordTable
+from probes.pages import figures
+from probes.pages.parts import Picture, WordTable
+from probes.report.data import Row
 from probes.report.needle_pictures import needle_pictures
 from probes.report.picture_parts import Rows, between, grouped, setting_part, setting_words
 from probes.report.placement_pictures import placement_pictures
@@ -14,14 +15,15 @@ from probes.report.placement_pictures import placement_pictures
 
 def pictures(probe: str, rows: Rows) -> list[Picture]:
     """Every figure that the rows of a run can fill, in the order of the page."""
-    makers = {"needle": needle_pictures, "placement": placement_pictures}
-    return [*makers[probe](rows), *_work_bars(rows)]
+    make = {"needle": needle_pictures, "placement": placement_pictures}.get(probe)
+    return [*(make(rows) if make else ()), *_work_bars(rows)]
 
 
 def _work_bars(rows: Rows) -> Iterator[Picture]:
     """Seconds and dollars of an answer, by arm or setting; log-probabilities have figures of their own."""
     without = ("length_tokens", "place")
-    for group in grouped(rows.get("cost", ()), without=without, also=("measure",)):
+    asked = [row for row in rows.get("cost", ()) if not row.get("control")]  # a control is another task
+    for group in grouped(asked, without=without, also=("measure",)):
         for key, title, form in (
             ("latency_s", "Seconds for an answer, the median", "{:.3g} s"),
             ("first_token_s", "Seconds to the first token, the median", "{:.3g} s"),

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from probes.report.data import Picture, Row
+from probes.pages.parts import Picture
+from probes.report.data import Row
 from probes.report.picture_parts import (
     SETTING,
     Compared,

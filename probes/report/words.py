@@ -9,7 +9,8 @@ from typing import Any
 
 from probes.identity import sha256_text
 from probes.models.base import canonical_json
-from probes.report.data import Material, WordTable
+from probes.pages.parts import WordTable
+from probes.report.data import Material, SideBySide
 from probes.report.figures import FEW
 from probes.scoring import SCORER
 from probes.stats import fewest_blocks
@@ -17,7 +18,9 @@ from probes.stats import fewest_blocks
 OFTEN = 0.05  # outcomes that are counted apart are told of from this share of the trials on
 STANDARD_BLOCKS = 50  # what a difference of ten points takes; fewer are said to be a smoke test
 MOST_FINDINGS = 12
-_READINGS = ("n:", "In points", "In nats")  # how notes begin that say what the figures are, and not what they tell
+# How notes begin that say what the figures are, and not what they tell.
+_READINGS = ("n:", "In points", "In nats", "The p-values are corrected", "Lengths ")
+_UNCLEAR = ("no clear ", "not told apart", "No clear ")
 _THINGS = {
     "single": "one statement",
     "multi-key": "one of several statements",
@@ -40,16 +43,34 @@ _PLACES = {
 def question(material: Material) -> str:
     """What the run asks, as one question."""
     spec, models = material.spec, _listed(material.models)
-    length = _lengths(spec)
+    length, does = _lengths(spec), "does" if len(material.models) == 1 else "do"
     if material.probe == "needle":
         thing = _THINGS.get(str(spec.get("task", "multi-key")), "what was hidden")
-        asks = [f"How often does {models} find {thing} hidden in a text{length}"]
+        asks = [f"How often {does} {models} find {thing} hidden in a text{length}"]
         asks += ["does it matter how long the text is"] if len(spec.get("lengths", ())) > 1 else []
         asks += ["where the statement stands"] if len(spec.get("depths", ())) > 1 else []
         asks += ["where the question stands"] if len(spec.get("place", ())) > 1 else []
         return f"{_joined(asks)}?"
+    if material.probe == "judge":
+        return f"What {does} {models}, as a judge, find in the answers of run {spec['judged_run']}?"
+    if material.probe != "placement":  # of a kind that a later version brought
+        return f"What did {models} answer in a run of the probe {material.probe}?"
     where = _listed([_PLACES[arm] for arm in spec.get("place", ()) if arm in _PLACES], "or") or "nowhere"
-    return f"What does {models} make of a text{length} when the same instruction stands {where}?"
+    return f"What {does} {models} make of a text{length} when the same instruction stands {where}?"
+
+
+def comparison_question(found: SideBySide) -> str:
+    """What setting models side by side asks."""
+    if found.refused:
+        return "Why are these models not compared?"
+    first = next(iter(found.outcomes.values()), "what they answer")
+    return f"Do {_listed(list(found.letters.values()))} differ in {first}, on the same texts and questions?"
+
+
+def compared_runs(found: SideBySide) -> str:
+    """Which runs the models stand in that are compared, and who they are."""
+    who = "; ".join(f"{letter} is {name}" for letter, name in found.letters.items())
+    return f"{who}. From {'run' if len(found.runs) == 1 else 'runs'} {_listed(list(found.runs))}."
 
 
 def _joined(asks: Sequence[str]) -> str:
@@ -83,7 +104,7 @@ def method(material: Material) -> list[tuple[str, str]]:
     if material.probe == "needle":
         said.append(("Task", str(spec.get("task", "multi-key"))))
         said.append(("Controls", ", ".join(spec.get("controls", ())) or "none"))
-    else:
+    elif material.probe == "placement":
         said.append(("Framing and task", ", ".join(str(spec[key]) for key in ("framing", "task") if key in spec)))
         said.append(("Arms", ", ".join(spec.get("place", ()))))
         said.append(("Measured", ", ".join(spec.get("measure", ()))))
@@ -91,11 +112,10 @@ def method(material: Material) -> list[tuple[str, str]]:
     texts = f"{spec.get('blocks', '?')} of each length ({lengths} tokens)"
     if spec.get("document"):
         texts = f"{spec.get('blocks', '?')} of the user's own documents ({', '.join(map(str, spec['document']))})"
+    if "blocks" in spec:
+        made = f"{texts}, made from seed {spec.get('seed', '?')}; lengths by the tokenizer {spec.get('ruler', '?')}"
+        said.append(("Texts", made))
     said += [
-        (
-            "Texts",
-            f"{texts}, made from seed {spec.get('seed', '?')}; lengths by the tokenizer {spec.get('ruler', '?')}",
-        ),
         (
             "Unit of all statistics",
             "the text (block): what is inside it is averaged first, so n counts texts",
@@ -104,9 +124,9 @@ def method(material: Material) -> list[tuple[str, str]]:
             "Intervals and tests",
             "95% intervals over texts; differences are paired by text, p is corrected after Holm",
         ),
-        ("Scorer", SCORER if material.probe == "needle" else "facts with their names, found by exact rules"),
     ]
-    return said
+    scorers = {"needle": SCORER, "placement": "facts with their names, found by exact rules"}
+    return said + [("Scorer", scorers[name]) for name in scorers if name == material.probe]
 
 
 def declared_plan(material: Material) -> list[tuple[str, str]]:
@@ -139,23 +159,30 @@ def _plain(value: Any) -> str:
     return str(value) if isinstance(value, str | float) else json.dumps(value, ensure_ascii=False)
 
 
-def findings(tables: Sequence[WordTable]) -> list[str]:
-    """The sentences under the tables that test what was declared, and those on effective lengths."""
-    said = [
-        note
-        for table in tables
-        if not is_exploratory(table) and (_has_test(table) or table.headings[0].lower() == "definition")
-        for note in table.notes
-        if not note.startswith(_READINGS)
-    ]
-    said = list(dict.fromkeys(said))
-    left_out = len(said) - MOST_FINDINGS
-    more = [f"{left_out} more such sentences stand under the tables."] if left_out > 0 else []
-    return said[:MOST_FINDINGS] + more
+def findings(tables: Sequence[WordTable]) -> tuple[list[tuple[str, list[str]]], int]:
+    """The sentences under the tables that test what was declared, and those on effective lengths, by their tables.
+
+    Where there are more than a reader takes in, those that tell of a clear difference are kept before others; the
+    number is that of the sentences left out.
+    """
+    said: dict[tuple[str, str], None] = {}  # table and sentence, each pair once
+    for table in tables:
+        if is_exploratory(table) or not (_has_test(table) or table.headings[0].lower() == "definition"):
+            continue
+        for note in table.notes:
+            if not note.startswith(_READINGS) and "(exploratory)" not in note:
+                said[table.title, note] = None
+    clear_first = sorted(said, key=lambda each: any(words in each[1] for words in _UNCLEAR))
+    kept = set(clear_first[:MOST_FINDINGS])
+    found: dict[str, list[str]] = {}
+    for title, note in said:
+        if (title, note) in kept:
+            found.setdefault(title, []).append(note)
+    return list(found.items()), len(said) - len(kept)
 
 
 def _has_test(table: WordTable) -> bool:
-    return any(heading.lower() in ("p", "p (holm)") for heading in table.headings)
+    return any(heading.lower() in ("p", "p (holm)", "p (bh)") for heading in table.headings)
 
 
 def is_exploratory(table: WordTable) -> bool:
@@ -166,6 +193,7 @@ def is_exploratory(table: WordTable) -> bool:
 def reading(table: WordTable) -> str:
     """What a table's figures are, as far as its notes do not say it: n, unit, intervals, test and correction."""
     headings = {heading.strip().lower() for heading in table.headings}
+    by_row = "of one answer" in headings  # a unit in each row's name
     cells = [cell for row in table.rows for cell in row]
     notes = " ".join(table.notes)
     said = []
@@ -178,7 +206,7 @@ def reading(table: WordTable) -> str:
     elif "block" not in notes:
         said.append("n: the answers counted.")
     units = [unit for unit in ("nats", "points", "seconds", "dollars") if any(unit in each for each in headings)]
-    units += ["per cent"] if any("%" in cell for cell in cells) else []
+    units += ["per cent"] if any("%" in cell for row in table.rows for cell in row[1:]) and not by_row else []
     said += [f"Unit: {_listed(units)}."] if units else []
     if any(re.search(r"\[[-+\d]", cell) for cell in cells) and "interval" not in notes:
         said.append("In brackets: 95% intervals over texts.")
@@ -270,6 +298,13 @@ def _about_scope(material: Material) -> list[str]:
         said.append("Each request was sent once, so the spread of repeated answers is not known.")
     if material.answered_before:
         said.append(f"{material.answered_before:,} answers were kept from earlier runs and asked for only once.")
+    if material.read_from:
+        said.append(
+            f"Read from exported rows in {material.read_from}, which hold no prompts; a prompt that is shown was made "
+            "again from the plan, and has the hash that stands in its row."
+        )
+    if material.left_out:
+        said.append(f"{material.left_out:,} trials of the plan are not in that file; nothing is said of them.")
     if material.no_prompts:
         said.append(f"The prompts are not shown: {material.no_prompts}.")
     return said
@@ -295,6 +330,10 @@ def origins(material: Material) -> list[tuple[str, str]]:
     answers = (each.completion.text if each.completion else "" for each in material.results)
     said = [
         ("Run", material.id),
+        *(
+            [("Read from", f"{material.read_from}, rows as `needlepoint runs export` writes them")]
+            * bool(material.read_from)
+        ),
         ("Begun", material.created_utc),
         ("needlepoint", material.code_version),
         ("Plan", f"sha256 {sha256_text(canonical_json(dict(material.spec)))}"),

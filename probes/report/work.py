@@ -4,16 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean, median
 from typing import Any
 
+from probes.pages.parts import WordTable
 from probes.plan import Result
 from probes.prices import NANO
-from probes.report.data import WordTable
 
 Row = dict[str, Any]
-KEYS = ("length_tokens", "arm", "place", "measure")
+KEYS = ("length_tokens", "arm", "place", "measure", "control")
 
 
 def work_rows(results: Sequence[Result]) -> list[Row]:
-    """One row for each model, length, arm or place of the question, and measure: what an answer took.
+    """One row for each model, length, arm or place of the question, measure and control: what an answer took.
 
     Tokens and dollars are means an answer, seconds medians, each over the answers for which it is known, None where it
     is for none; `unpriced` answers have no known price. Written answers and log-probabilities have rows of their own.

@@ -9,11 +9,11 @@ from typing import Any
 from click.testing import CliRunner
 
 from cli.main import needlepoint
-from cli.report_command import material_of
+from cli.report_materials import kept_run
 from cli.visible import visible
 from probes.models.base import Completion, Message, Request, Usage
 from probes.plan import PlannedTrial, Result
-from probes.report import Material, WordTable, render
+from probes.report import Material, SideBySide, WordTable, render
 from probes.store import Store
 
 NEEDLE = "probe needle -m sim/u-shape --task single -n 6 --lengths 150,300 --depths 0,50,100"
@@ -43,7 +43,7 @@ def simulated(command: str) -> Material:
         done = CliRunner().invoke(needlepoint, [*command.split(), "-d", str(path), "--jsonl"])
         assert done.exit_code == 0, done.stderr
         with Store.open(path) as store:
-            return material_of(store, store.find_run("latest"))
+            return kept_run(store, store.find_run("latest")).material
 
 
 @cache
@@ -97,4 +97,22 @@ def hostile() -> Material:
         rows={"retrieval": rows, "contrast": [contrast | {"declared": False}]},
         tables=[WordTable(HOSTILE[0], ("depth", HOSTILE[1]), [(HOSTILE[2], HOSTILE[3])], HOSTILE)],
         prompts={f"t{number}": [Message("user", text)] for number, text in enumerate(answers)},
+    )
+
+
+def hostile_comparison() -> SideBySide:
+    """Models with hostile names side by side, compared by hostile outcomes."""
+    letters = {"A": HOSTILE[0], "B": HOSTILE[1]}
+    row = {"pair": "A less B", "where": "", "factor": None, "outcome": "right_rate", "declared": True, "tests": 1}
+    row |= {"difference": 0.1, "low": -0.1, "high": 0.3, "p_corrected": 0.4, "correction": "Holm", "blocks": 9}
+    detail = row | {"where": HOSTILE[2], "factor": HOSTILE[3], "declared": False, "test": HOSTILE[6]}
+    cost = {"figure": "latency_s", "low": None, "high": None, "blocks": 9}
+    return SideBySide(
+        "needle",
+        [HOSTILE[5], HOSTILE[6]],
+        letters=letters,
+        differences=[row, detail],
+        costs=[cost | {"contender": name, "median": 1.0 + number} for number, name in enumerate(letters.values())],
+        outcomes={"right_rate": HOSTILE[4]},
+        tables=[WordTable(HOSTILE[0], ("pair", "p (Holm)"), [(HOSTILE[2], HOSTILE[3])], HOSTILE)],
     )

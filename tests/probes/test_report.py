@@ -5,68 +5,34 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from html.parser import HTMLParser
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.report import figures
-from probes.report.data import Material, WordTable
+from cli.visible import visible
+from probes.pages.figures import bars
+from probes.pages.parts import WordTable
+from probes.report import figures, render
+from probes.report.data import Material
 from probes.report.exchanges import excerpt, exchanges
 from probes.report.pictures import pictures
-from probes.report.words import limits, question, reading
+from probes.report.words import findings, limits, question, reading
 from probes.report.work import work_rows, work_table
+from tests.pages import UNSEEN, Reader, assert_loads_and_runs_nothing, contrast, flat
 from tests.probes.report_helpers import (
     HOSTILE,
     NEEDLE,
     PLACEMENT,
     POSITIONS,
     hostile,
+    hostile_comparison,
     page_of,
     simulated,
     simulated_page,
 )
 from tokenizer.errors import UserError
-
-ELEMENTS = set(
-    "html head meta title style body a header h1 nav ul li main section p h2 h3 h4 dl dt dd details summary div "
-    "figure figcaption span table caption thead tbody tr th td pre mark footer code svg g path defs use text clippath "
-    "rect".split()
-)
-UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
-
-
-class Reader(HTMLParser):
-    """Everything of a page: its elements, attributes, and the text outside the style sheet."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.elements: Counter[str] = Counter()
-        self.attributes: list[tuple[str, str, str]] = []
-        self.parts: list[str] = []
-        self.styles: list[str] = []
-        self.open = ""
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements[tag] += 1
-        self.attributes += [(tag, name, value or "") for name, value in attrs]
-        self.open = tag
-
-    def handle_data(self, data: str) -> None:
-        (self.styles if self.open == "style" else self.parts).append(data)
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"\s+", " ", " ".join(self.parts))
-
-
-def flat(text: str) -> str:
-    return re.sub(r"\s+", " ", text).strip()
-
 
 # ---------------------------------------------------------------------------------------------------- what it holds
 
@@ -135,8 +101,8 @@ def test_what_is_not_there_has_no_heading() -> None:
 def test_the_same_runs_give_the_same_bytes() -> None:
     material = simulated(NEEDLE)
     assert page_of(material) == simulated_page(NEEDLE)
-    svg = figures.bars([("a", 1.0, "1 s"), ("b", 2.0, "2 s")], unit="seconds")
-    assert svg == figures.bars([("a", 1.0, "1 s"), ("b", 2.0, "2 s")], unit="seconds")
+    svg = bars([("a", 1.0, "1 s"), ("b", 2.0, "2 s")], unit="seconds")
+    assert svg == bars([("a", 1.0, "1 s"), ("b", 2.0, "2 s")], unit="seconds")
 
 
 def test_headings_go_down_by_one_and_figures_and_tables_are_named() -> None:
@@ -157,24 +123,16 @@ def test_headings_go_down_by_one_and_figures_and_tables_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: simulated_page(NEEDLE), lambda: simulated_page(PLACEMENT), lambda: page_of(hostile())]
+    "make",
+    [
+        lambda: simulated_page(NEEDLE),
+        lambda: simulated_page(PLACEMENT),
+        lambda: render([hostile()], [hostile_comparison()], visible=visible),
+    ],
 )
 def test_a_page_loads_nothing_and_runs_nothing(make: Callable[[], str]) -> None:
     page = make()
-    reader = Reader(page)
-    assert set(reader.elements) <= ELEMENTS, set(reader.elements) - ELEMENTS
-    policy = next(value for tag, name, value in reader.attributes if tag == "meta" and name == "content")
-    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'")
-    assert "script-src" not in policy
-    for _, name, value in reader.attributes:
-        assert not name.startswith("on")
-        assert name not in ("src", "srcset", "data", "action", "formaction", "poster", "ping", "srcdoc")
-        if name in ("href", "xlink:href"):
-            assert value.startswith("#")
-        if name == "style":
-            assert not re.search(r"url\((?!#)|expression|@import", value)
-    assert "url(" not in "".join(reader.styles)
-    assert "@import" not in "".join(reader.styles)
+    assert_loads_and_runs_nothing(page)
 
 
 def test_hostile_text_is_shown_as_the_text_it_is() -> None:
@@ -306,20 +264,10 @@ def test_only_a_clear_difference_is_filled(low: float, high: float, p: float, is
 
 
 def test_labels_are_text_and_no_mathematics() -> None:
-    svg = figures.bars([("a$x^2$b <i>", 1.0, "1")], unit="seconds")
+    svg = bars([("a$x^2$b <i>", 1.0, "1")], unit="seconds")
     assert ">a$x^2$b &lt;i&gt;</text>" in svg
     assert "http" not in svg
     assert "<style" not in svg
-
-
-def contrast(first: str, second: str) -> float:
-    """The contrast of two colours by WCAG 2.2, from 1 to 21."""
-    lights = []
-    for colour in (first, second):
-        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-        lights.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
-    return (max(lights) + 0.05) / (min(lights) + 0.05)
 
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
@@ -352,3 +300,32 @@ def test_coverage_that_cannot_be_measured_is_said_to_be_so() -> None:
     assert not [each for each in drawn if each.title.startswith("Differences")]
     assert "Coverage is not measurable here" in " ".join(limits(replace(material, rows=rows)))
     assert "measurable" not in " ".join(limits(material))
+
+
+def test_a_run_of_a_probe_of_later_makes_a_page_all_the_same() -> None:
+    later = replace(simulated(NEEDLE), probe="of-later", rows={"of_later": [{"what": 1}]}, spec={"probe": "of-later"})
+    page = page_of(later)
+    assert "What did sim/u-shape answer in a run of the probe of-later?" in Reader(page).text
+    assert page.count('<details class="exchange">') == 12
+
+
+def test_clear_findings_are_kept_first_and_stand_under_their_table() -> None:
+    unclear = [f"Number {number}: no clear difference." for number in range(20)]
+    tables = [
+        WordTable("Margin: short", ("contrast", "p"), [("a", "1")], [*unclear[:10], "Clear one.", "n: 3 blocks."]),
+        WordTable("Exploratory: short", ("contrast", "p"), [("a", "1")], ["Not declared."]),
+        WordTable("Margin: long", ("contrast", "p"), [("a", "1")], [*unclear[10:], "Clear two."]),
+    ]
+    found, left_out = findings(tables)
+    assert [title for title, _ in found] == ["Margin: short", "Margin: long"]
+    assert left_out == 22 - 12  # 20 unclear sentences and two clear ones, of which twelve are shown
+    assert dict(found) == {"Margin: short": [*unclear[:10], "Clear one."], "Margin: long": ["Clear two."]}
+
+
+def test_rows_of_a_file_are_said_to_be_so() -> None:
+    material = replace(simulated(NEEDLE), read_from="kept.jsonl", left_out=3)
+    said = " ".join(limits(material))
+    assert "Read from exported rows in kept.jsonl, which hold no prompts" in said
+    assert "3 trials of the plan are not in that file" in said
+    assert "kept.jsonl, rows as `needlepoint runs export` writes them" in Reader(page_of(material)).text
+    assert "exported" not in " ".join(limits(simulated(NEEDLE)))

@@ -3,19 +3,18 @@
 Skipped where there is no Chromium, unless REQUIRE names `browser`.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import cache, wraps
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.probes.report_helpers import NEEDLE, hostile, page_of, simulated
+from cli.visible import visible
+from probes.report import render
+from tests.pages import DESK, PHONE, assert_fits, in_browser, seen
+from tests.probes.report_helpers import NEEDLE, hostile, hostile_comparison, simulated
 
 pytestmark = pytest.mark.browser
-PHONE, DESK = 360, 1280
-Browser = Callable[[Callable[[Any], None]], None]  # the fixture `chromium`
 
 
 @pytest.fixture
@@ -28,41 +27,7 @@ def page_file(tmp_path: Path) -> Path:
 
 @cache
 def whole_page() -> str:
-    return page_of(simulated(NEEDLE), hostile(), most_exchanges=10)
-
-
-def in_browser(test: Callable[[Any, Path], None]) -> Callable[[Browser, Path], None]:
-    """A test whose body runs where the browser lives."""
-
-    @wraps(test)
-    def run(chromium: Browser, page_file: Path) -> None:
-        chromium(lambda browser: test(browser, page_file))
-
-    return run
-
-
-class Seen:
-    """A page in the browser, with everything that it asked for and complained of."""
-
-    def __init__(self, page: Any) -> None:
-        self.page = page
-        self.requests: list[str] = []
-        self.complaints: list[str] = []
-        page.on("request", lambda request: self.requests.append(request.url))
-        page.on("console", lambda message: self.complaints.append(message.text))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("dialog", lambda dialog: self.complaints.append(dialog.message))
-
-
-@contextmanager
-def seen(chromium: Any, path: Path, width: int) -> Iterator[Seen]:
-    context = chromium.new_context(viewport={"width": width, "height": 800}, color_scheme="light")
-    found = Seen(context.new_page())
-    try:
-        found.page.goto(path.as_uri())
-        yield found
-    finally:
-        context.close()
+    return render([simulated(NEEDLE), hostile()], [hostile_comparison()], visible=visible, most_exchanges=10)
 
 
 @in_browser
@@ -70,16 +35,7 @@ def test_nothing_scrolls_sideways_complains_loads_or_runs(chromium: Any, page_fi
     with seen(chromium, page_file, PHONE) as found:
         page = found.page
         page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
-        for width in (PHONE, DESK):
-            for scheme in ("light", "dark"):
-                page.set_viewport_size({"width": width, "height": 800})
-                page.emulate_media(color_scheme=scheme)
-                assert page.evaluate("document.documentElement.scrollWidth") <= width, (width, scheme)
-                overflowing = page.evaluate(
-                    "[...document.querySelectorAll('main *')].filter(each => !each.closest('.scroll, pre') &&"
-                    " each.getBoundingClientRect().right > innerWidth + 1).map(each => each.outerHTML.slice(0, 80))"
-                )
-                assert overflowing == [], (width, scheme)
+        assert_fits(page)
         assert page.title() == "2 runs - needlepoint report"
         assert page.evaluate("window.hostile") is None
         assert found.requests == [page_file.as_uri()]
