@@ -106,7 +106,8 @@ def _local_files(argument: str) -> list[str]:
         return _files_below(path)
     if not stat.S_ISREG(kind):
         raise UserError(
-            f"{argument} is neither a file nor a directory", hint=f"for a pipe: needlepoint tok train - < {argument}"
+            f"{argument} is neither a file nor a directory",
+            hint=f"read a pipe as stdin: - in its place, and < {argument}",
         )
     return [argument]
 
