@@ -1,9 +1,12 @@
-"""Amounts as people write them for tokenizers: 4096, 32k, 1m."""
+"""Amounts as people write them: 4096, 32k, 1m for tokenizers, 33M and 1.1B for models."""
 
 import re
+from decimal import Decimal
 from typing import Any
 
 import click
+
+MOST_PARAMETERS = 10**15
 
 
 class Amount(click.ParamType[int]):
@@ -31,3 +34,21 @@ class Amounts(click.ParamType[tuple[int, ...]]):
         if isinstance(value, tuple):
             return value
         return tuple(sorted({Amount().convert(word.strip(), param, ctx) for word in value.split(",")}))
+
+
+class ParameterCount(click.ParamType[int]):
+    """How many parameters a model has, 1 or more; K, M, B and T are thousands of each other. Example: "1.1B"."""
+
+    name = "N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read the number."""
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)([kmbt]?)", value.lower(), re.ASCII)
+        count = (
+            int(Decimal(match[1]) * {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "t": 10**12}[match[2]]) if match else 0
+        )
+        if not 1 <= count <= MOST_PARAMETERS:
+            self.fail(f"{value!r} is not a number of parameters, such as 33M, 1.1B or 124000000", param, ctx)
+        return count

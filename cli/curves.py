@@ -1,5 +1,6 @@
-"""Curves in the terminal: values over the tenths of a text, with their intervals, drawn in characters."""
+"""Curves in the terminal, drawn in characters: values over the tenths of a text, or over sizes of a vocabulary."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,8 @@ TENTHS = 10
 LEVELS = 11  # lines of a chart: a rate in steps of ten points
 STEP = 5  # columns of one tenth
 LABEL = 7  # columns of the scale
+WIDEST = 76  # columns of a chart over sizes, with its scale
+WIDEST_LABEL = 10  # columns that a number under it may have
 MARKS = "ox+"  # of the first line, the second, the third
 
 
@@ -84,3 +87,67 @@ def _chart(
     drawn.append(" " * (LABEL + 1) + signs.corner + signs.base * (TENTHS * STEP))
     drawn = [line.rstrip() for line in drawn]
     return [*drawn, " " * (LABEL + 2) + "".join(f" {tenth:<{STEP - 1}}" for tenth in range(1, TENTHS + 1))]
+
+
+def size_chart(
+    series: Sequence[tuple[str, Mapping[int, float]]],
+    marked: Sequence[int],
+    width: int,
+    *,
+    blocks: bool,
+    named: Mapping[str, int] | None = None,
+) -> list[str]:
+    """Curves over sizes of a vocabulary, each doubling as far along as any other; nothing for a single size.
+
+    Each series is a name and a value for every size, the first drawn over the others; the sizes in `marked` have a mark
+    on the curve and a number under it, where there is room. A sign of `named` stands at the foot of its size, if that
+    is within the chart.
+    """
+    sizes = series[0][1].keys()
+    first, last = min(sizes), max(sizes)
+    values = [value for _, line in series for value in line.values()]
+    low, high = min(values), max(values)
+    if first == last or low == high:
+        return []
+    columns = max(WIDEST_LABEL, min(width, WIDEST) - LABEL - 2)
+
+    def column(size: float) -> int:
+        return round(math.log(size / first) / math.log(last / first) * (columns - 1))
+
+    def level(value: float) -> int:
+        return round((value - low) / (high - low) * (LEVELS - 1))
+
+    grid = [[" "] * columns for _ in range(LEVELS)]
+    for number, (_, line) in reversed(list(enumerate(series))):
+        for size, value in line.items():
+            grid[level(value)][column(size)] = "·" if blocks else "."
+        for size in marked:
+            grid[level(line[size])][column(size)] = MARKS[number]
+    legend = "   ".join(f"{mark} {name}" for mark, (name, _) in zip(MARKS, series, strict=False))
+    signs = DRAWN if blocks else PLAIN
+    lines = [
+        f"{_level_label(low, high, height)} {signs.axis}{''.join(grid[height])}" for height in reversed(range(LEVELS))
+    ]
+    foot = [signs.base] * columns
+    for sign, size in (named or {}).items():
+        if first <= size <= last:
+            foot[column(size)] = sign
+    lines.append(" " * (LABEL + 1) + signs.corner + "".join(foot))
+    lines.append(" " * (LABEL + 2) + _size_labels([(column(size), size) for size in marked], columns))
+    return ["", " " * (LABEL + 1) + legend, *(line.rstrip() for line in lines)]
+
+
+def _level_label(low: float, high: float, height: int) -> str:
+    at = low + (high - low) * height / (LEVELS - 1)
+    return f"{f'{at:.2f}' if height % 2 == 0 else '':>{LABEL}}"
+
+
+def _size_labels(places: Sequence[tuple[int, int]], columns: int) -> str:
+    """The numbers under a chart, each under its mark; those with no room are left out."""
+    text = ""
+    for place, size in places:
+        label = f"{size // 1024}k" if size % 1024 == 0 else str(size)
+        start = min(max(0, place - len(label) // 2), columns - len(label))
+        if not text or start > len(text):
+            text = f"{text:<{start}}{label}"
+    return text

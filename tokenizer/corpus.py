@@ -109,7 +109,7 @@ def read_chunks(
     """
     found = find_sources(sources)
     kinds = [_kind(source, field) for source in found]
-    if field is not None and not {"jsonl", "parquet"} & set(kinds):
+    if field is not None and not has_fields(found, field):
         raise UsageError(
             f"a field ({field!r}) is named, but no source is JSONL or Parquet",
             hint="such files end in .jsonl, .ndjson or .parquet, and may be compressed (.jsonl.gz, .jsonl.zst)",
@@ -118,6 +118,14 @@ def read_chunks(
         _check_extras(source, kind)
     named = DEFAULT_FIELD if field is None else field
     return _read_all(list(zip(found, kinds, strict=True)), named, chunk_bytes, on_read)
+
+
+def has_fields(sources: Iterable[str], field: str | None) -> bool:
+    """Whether a field (`text` if None) is to be chosen in one of the sources, as in JSONL and Parquet.
+
+    Example: has_fields(["a.txt", "b.jsonl.gz"], None)
+    """
+    return any(_kind(source, field) in ("jsonl", "parquet") for source in sources)
 
 
 def stored_bytes(sources: Iterable[str]) -> int | None:

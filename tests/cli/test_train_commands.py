@@ -22,7 +22,7 @@ from pyarrow import parquet
 
 from cli.amounts import Amount, Amounts
 from cli.main import needlepoint
-from cli.train_commands import _Display
+from cli.training_run import Display
 from tokenizer import load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -340,15 +340,15 @@ class TestInterruption:
     """Ctrl-C at a chosen moment: the command's own handler gets a real signal."""
 
     def press(self, monkeypatch: pytest.MonkeyPatch, moment: str, times: int) -> None:
-        shown = getattr(_Display, moment)
+        shown = getattr(Display, moment)
 
-        def show_and_press(display: _Display, news: object) -> None:
+        def show_and_press(display: Display, news: object) -> None:
             shown(display, news)
             if moment == "read" or news.done == 20:
                 for _ in range(times):
                     signal.raise_signal(signal.SIGINT)
 
-        monkeypatch.setattr(_Display, moment, show_and_press)
+        monkeypatch.setattr(Display, moment, show_and_press)
 
     def test_while_merging_it_keeps_what_was_learned(self, corpus, tmp_path, monkeypatch, trained, mine):
         self.press(monkeypatch, "merged", times=1)
