@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.chosen_tokenizer import load_chosen, shown_cut, tokenizers_meta
+from cli.chosen_tokenizer import load_chosen, shown, shown_cut, tokenizers_meta
 from cli.options import tokenizer_option
 from cli.output import Column, OutputOptions, Table, emit, output_options
 from cli.progress import say
@@ -15,6 +16,7 @@ from tokenizer.errors import UsageError
 
 if TYPE_CHECKING:
     from tokenizer import Tokenizer
+    from tokenizer.explaining import Step
 
 MOST_CUT = 5_000  # bytes whose other segmentations are looked for
 
@@ -83,19 +85,26 @@ def alt(
         Column("tokens", "Tokens", "right"),
         Column("cut", "Cut"),
         Column("same", "Same"),
+        Column("lost_to", "Lost to"),
     ]
     notes = [_number_words(ways, data)]
+    if any(row["lost_to"] for row in rows):
+        notes.append(
+            "Lost to: the first merge that joins two parts which this way keeps apart; lower ranks come first."
+        )
     longest = next((row for row in rows if row["way"] == "longest match"), None)
     fewest = rows[1]
     if longest and longest["cut"] != real:
         notes.append("BPE is not longest-match: here the two differ.")
+    elif longest and ways > 1:
+        notes.append("BPE is not longest-match: it goes by rank. Here both come to the same.")
     if fewest["tokens"] < rows[0]["tokens"]:
         notes.append(f"BPE is not fewest tokens: {fewest['tokens']} would do, and it takes {rows[0]['tokens']}.")
     meta = tokenizers_meta([chosen]) | {"segmentations": str(ways)}
     if output.format is None:
         emit(Table("tok alt", columns, rows, meta=meta, notes=notes), output)
     else:
-        keys = ("way", "tokens", "ids", "same")
+        keys = ("way", "tokens", "ids", "same", "lost_to", "lost_to_rank")
         emit(Table("tok alt", [Column(key, key) for key in keys], rows, meta=meta), output)
         say(notes[0])
 
@@ -126,6 +135,7 @@ def _ways(
             for place, piece in enumerate(pieces)
         ]
         found.append((f"dropout {number}", [token for piece in sampled for token in piece]))
+    steps = _steps(tokenizer, pieces)
     rows = [
         {
             "way": way,
@@ -133,10 +143,37 @@ def _ways(
             "cut": shown_cut(tokens),
             "ids": [tokenizer.id_of(token) for token in tokens],
             "same": list(tokens) == real,
+            **_lost_to(steps, tokens),
         }
         for way, tokens in found
     ]
     return rows, math.prod(segmentations.count_segmentations(piece, vocabulary, longest) for piece in pieces)
+
+
+def _steps(tokenizer: "Tokenizer", pieces: Sequence[bytes]) -> "list[Step]":
+    """The merges of the whole text; none for pre-tokens that are too long to be explained."""
+    from tokenizer.explaining import LONGEST_PIECE, Step, merge_steps
+
+    found = []
+    before = 0
+    for piece in pieces:
+        steps = merge_steps(tokenizer, piece)[0] if len(piece) <= LONGEST_PIECE else ()
+        found += [Step(step.done._replace(start=before + step.done.start), ()) for step in steps]
+        before += len(piece)
+    return found
+
+
+def _lost_to(steps: "Sequence[Step]", tokens: Sequence[bytes]) -> dict[str, Any]:
+    """The merge that keeps BPE from cutting so, for people and its rank; nothing where no merge does."""
+    from tokenizer.explaining import first_crossing
+
+    crossing = first_crossing(steps, set(accumulate(map(len, tokens))))
+    if crossing is None:
+        return {"lost_to": None, "lost_to_rank": None}
+    return {
+        "lost_to": f"{shown(crossing.left)} + {shown(crossing.right)}, rank {crossing.rank:,}",
+        "lost_to_rank": crossing.rank,
+    }
 
 
 def _number_words(ways: int, data: bytes) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MOST_EXPLAINED = 50  # pre-tokens
 MOST_TOKENS = 20  # of one pre-token, in its first line
-WIDE = 90  # columns; on a narrower terminal there is no room for what lost
+WIDE = 88  # columns; on a narrower terminal there is no room for what lost
 MOST_LOST = 3  # candidates that lost, in a row for people
 # What the alternatives of the named splits match, in words.
 ALTERNATIVES = {

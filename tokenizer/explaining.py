@@ -1,6 +1,7 @@
 """Why a piece of text is cut as it is: its merges one by one, what else could have been merged, and what was missed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Literal, NamedTuple
@@ -102,6 +103,17 @@ def merge_steps(tokenizer: Tokenizer, piece: bytes) -> tuple[tuple[Step, ...], t
         at = list(accumulate(map(len, parts), initial=0)).index(done.start)
         parts[at : at + 2] = [done.token]
     return tuple(steps), tuple(parts)
+
+
+def first_crossing(steps: Iterable[Step], cuts: AbstractSet[int]) -> Candidate | None:
+    """The first merge that joins what a cut of the piece keeps apart: the reason why merging does not end there.
+
+    `cuts` are the bytes of the piece at which tokens begin. None: no merge does; all cuts are those that BPE leaves.
+
+    Example: with cl100k, " action" is not " ac" and "tion", because "c" and "t" are merged before " ac" can come about
+    """
+    crossing = (step.done for step in steps if any(step.done.start < cut < step.done.end for cut in cuts))
+    return next(crossing, None)
 
 
 def _candidates(tokenizer: Tokenizer, parts: list[bytes]) -> list[Candidate]:

@@ -199,10 +199,10 @@ def test_options_of_alt_refuse_what_makes_no_sense(option: tuple[str, str]) -> N
 def test_alt_shows_the_chosen_cut_beside_the_others() -> None:
     result = run("alt", " action", "-t", "cl100k", "--samples", "1")
     ways = {line.split("\t")[0]: line.split("\t")[1:] for line in result.stdout.splitlines()}
-    assert ways["this tokenizer"] == ["1", "·action", "true"]
-    assert ways["fewest tokens, 2"] == ["2", "·act|ion", "false"]
-    assert ways["fewest tokens, 3"] == ["2", "·ac|tion", "false"]
-    assert ways["longest match"] == ["1", "·action", "true"]
+    assert ways["this tokenizer"] == ["1", "·action", "true", ""]
+    assert ways["fewest tokens, 2"] == ["2", "·act|ion", "false", "ct + ion, rank 407"]
+    assert ways["fewest tokens, 3"] == ["2", "·ac|tion", "false", "c + t, rank 302"]
+    assert ways["longest match"] == ["1", "·action", "true", ""]
     assert "allows 48 ways to cut these 7 bytes" in result.stderr
 
 
@@ -215,6 +215,22 @@ def test_alt_says_where_bpe_is_not_longest_match() -> None:
     other = run("alt", " disestablish", "-t", "cl100k", "--samples", "2", "--dropout", "0.3", "--seed", "2", "--json")
     assert other.stdout != result.stdout
     assert "BPE is not longest-match" in run("alt", " disestablish", "-t", "cl100k").stderr
+
+
+def test_alt_says_to_which_merge_another_way_was_lost() -> None:
+    """By hand, from the ranks of cl100k: c + t 302, ct + ion 407; the other way round " ac" 1645 and "tion" 28491."""
+    result = run("alt", " action", "-t", "cl100k", "--samples", "0", "--json")
+    found = {tuple(row["ids"]): (row["lost_to"], row["lost_to_rank"]) for row in json.loads(result.stdout)["rows"]}
+    assert found == {
+        (1957,): (None, None),
+        (1180, 290): ("ct + ion, rank 407", 407),
+        (1645, 28491): ("c + t, rank 302", 302),
+    }
+    told = run("alt", " action", "-t", "cl100k").stderr
+    assert "BPE is not longest-match: it goes by rank. Here both come to the same." in told
+    assert "Lost to: the first merge" in told
+    two = json.loads(run("alt", "is action", "-t", "cl100k", "--samples", "0", "--json").stdout)["rows"]
+    assert {row["lost_to_rank"] for row in two if row["ids"] == [285, 1645, 28491]} == {302}  # in the second pre-token
 
 
 def test_alt_of_nothing_is_one_way() -> None:
