@@ -44,7 +44,8 @@ def lint(listed: str | None, tokenizer: str | None, output: OutputOptions) -> No
     """Look for oddities in a vocabulary.
 
     That is for tokens that no text can have, that its own split cuts, or that hold parts of characters, and for ids
-    that no token has. What is found is a description; most vocabularies have some of it and work well.
+    that no token has. A vocabulary is byte-level where tokens may end inside a character. What is found describes it
+    and is no measure of quality: most vocabularies have some of it and work well.
 
     \b
     needlepoint tok lint -t o200k

@@ -1,6 +1,7 @@
 """Where a command's text comes from: its arguments, files, or stdin. Text may be any bytes."""
 
 import functools
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,14 +30,20 @@ def text_input(command: Callable[..., Result]) -> Callable[..., Result]:
     def run(*, text: tuple[str, ...], files: tuple[str, ...], **rest: Any) -> Result:
         return command(sources=read_sources(text, files), **rest)
 
+    return text_options(run)
+
+
+def text_options(command: Callable[..., Result]) -> Callable[..., Result]:
+    """Add `TEXT...` and `-i FILE` to a command, which gets them unread, as `text` and `files`."""
     decorated = click.option(
         "-i",
         "--input",
         "files",
         multiple=True,
         metavar="FILE",
-        help="Read the text from FILE, - for stdin; may be repeated.",
-    )(run)
+        help="Read the text from FILE, - for stdin; may be repeated. A pattern in quotes means all files that fit it, "
+        "e.g. -i '*.md' or -i 'docs/**/*.md'.",
+    )(command)
     return click.argument("text", nargs=-1)(decorated)
 
 
@@ -46,17 +53,31 @@ def read_sources(text: Sequence[str], files: Sequence[str]) -> list[Source]:
     With nothing named stdin is read; when stdin is a terminal, the command's help is shown and the command ends.
     """
     if text and files:
-        raise UsageError(
-            "a text and a file (-i) were given together", hint="give one of the two, or write the text to a file"
-        )
+        hint = "give one of the two, or write the text to a file"
+        if any(map(_is_file, text)):
+            hint = "each file needs an -i of its own; or give a pattern in quotes, as in -i '*.txt'"
+        raise UsageError("a text and a file (-i) were given together", hint=hint)
     if text:
         for word in filter(_is_file, text):
             say(f"{word} is taken as text, though a file has that name; for what is in the file: -i {word}")
         return [Source("text", " ".join(text).encode("utf-8", "surrogateescape"))]
     if files:
-        return [Source(name, _read_stdin() if name == "-" else read_file(Path(name))) for name in files]
+        named = [name for each in files for name in _named_files(each)]
+        return [Source(name, _read_stdin() if name == "-" else read_file(Path(name))) for name in named]
     stop_if_nobody_types()
     return [Source("stdin", _read_stdin())]
+
+
+def _named_files(name: str) -> list[str]:
+    """The files that a name means: itself, or, where there is none of that name, those that fit it as a pattern."""
+    if not any(sign in name for sign in "*?[") or os.path.lexists(name):
+        return [name]
+    import glob  # late: it is slow to import, and a plain name needs none of it
+
+    found = sorted(each for each in glob.glob(name, recursive=True) if _is_file(each))  # noqa: PTH207 - absolute ones, too
+    if not found:
+        raise UserError(f"no file fits {name}", hint="put the pattern in quotes; ** stands for any directories")
+    return found
 
 
 def _is_file(word: str) -> bool:
@@ -85,7 +106,7 @@ def read_file(path: Path) -> bytes:
             f"there is no file {path}", hint="check the name; without -i, words are taken as the text itself"
         ) from None
     except IsADirectoryError:
-        raise UserError(f"{path} is a directory", hint="name the files in it, each with -i") from None
+        raise UserError(f"{path} is a directory", hint=f"name the files in it, such as -i '{path}/*'") from None
     except OSError as err:
         raise UserError(f"cannot read {path}: {err.strerror or err}", hint="check that you may read it") from err
 

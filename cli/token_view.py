@@ -48,7 +48,7 @@ class Run(NamedTuple):
     original: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Piece:
     """One token as it is shown; `position` counts tokens from 0 and chooses the colour.
 
@@ -87,8 +87,50 @@ def pieces(tokens: Sequence[tuple[int, bytes]]) -> list[Piece]:
 
     Example: [(7, b"a "), (9, b"\xc3"), (8, b"\xa9")] -> "a·", "é⟨C3⟩", "⟨A9⟩".
     """
+    known: dict[tuple[bytes, ...], list[tuple[Run, ...]]] = {}  # tokens come again and again
+    shown: list[Piece] = []
+    for stretch in _stretches(tokens):
+        key = tuple(data for _, data in stretch)
+        if key not in known:
+            known[key] = _runs(key)
+        shown += [
+            Piece(len(shown) + i, token, runs)
+            for i, ((token, _), runs) in enumerate(zip(stretch, known[key], strict=True))
+        ]
+    return shown
+
+
+def _stretches(tokens: Sequence[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
+    """The tokens in stretches between which no character is cut: one that is whole characters by itself, or others."""
+    broken: list[tuple[int, bytes]] = []
+    whole: dict[bytes, bool] = {}
+    for token in tokens:
+        data = token[1]
+        if data not in whole:
+            whole[data] = _is_whole(data)
+        if not whole[data]:
+            broken.append(token)
+            continue
+        if broken:
+            yield broken
+            broken = []
+        yield [token]
+    if broken:
+        yield broken
+
+
+def _is_whole(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _runs(tokens: Sequence[bytes]) -> list[tuple[Run, ...]]:
+    """What is shown of each token of a stretch."""
     runs: list[list[Run]] = [[] for _ in tokens]
-    for character, shares in _characters([data for _, data in tokens]):
+    for character, shares in _characters(tokens):
         first = runs[shares[0][0]]
         if _is_broken(character):
             _append_stray(first, shares[0][1])
@@ -98,7 +140,7 @@ def pieces(tokens: Sequence[tuple[int, bytes]]) -> list[Piece]:
             first.append(Run(_run(character, follows_text=False).shown, "whole"))
             for position, share in shares:
                 runs[position].append(Run(_chip(share), "chip"))
-    return [Piece(i, token, tuple(runs[i])) for i, (token, _) in enumerate(tokens)]
+    return [tuple(each) for each in runs]
 
 
 def _characters(tokens: Sequence[bytes]) -> Iterator[tuple[str, list[tuple[int, bytes]]]]:
@@ -211,6 +253,8 @@ def plain_text(shown: Sequence[Piece], *, width: int | None, ids: bool, plain_sp
 
     Example: "How| is| this| cut|?"; with ids the tokens stand in columns, and their ids in a line below.
     """
+    if width is None and not ids:
+        return _plain_lines(shown, plain_spaces=plain_spaces)
     drawn = []
     for line in lines(shown, width=width, ids=ids, gap=len(BAR)):
         words = [piece.words(plain_spaces=plain_spaces and not ids) for piece in line]
@@ -222,6 +266,24 @@ def plain_text(shown: Sequence[Piece], *, width: int | None, ids: bool, plain_sp
         numbers = [f"{piece.number:<{cells}}" for cells, piece in zip(columns, line, strict=True)]
         drawn += [BAR.join(padded).rstrip(" "), " ".join(numbers).rstrip(" ")]
     return "".join(f"{line}\n" for line in drawn)
+
+
+def _plain_lines(shown: Sequence[Piece], *, plain_spaces: bool) -> str:
+    """The picture without colours, ids and a width, which is what a pipe gets: quick for a long text."""
+    known: dict[int, tuple[str, bool]] = {}  # equal tokens share their runs, so these tell what was seen
+    drawn: list[str] = []
+    line: list[str] = []
+    for piece in shown:
+        if id(piece.runs) not in known:
+            known[id(piece.runs)] = piece.words(plain_spaces=plain_spaces), piece.ends_line
+        word, ends_line = known[id(piece.runs)]
+        line.append(word)
+        if ends_line:
+            drawn.append(BAR.join(line))
+            line = []
+    if line:
+        drawn.append(BAR.join(line))
+    return "".join(f"{each}\n" for each in drawn)
 
 
 def coloured_lines(shown: Sequence[Piece], *, width: int, ids: bool) -> Iterator["Text"]:

@@ -84,7 +84,8 @@ def vocab(
 ) -> None:
     """Look through a vocabulary for tokens.
 
-    With TEXT, for those that hold it; all options narrow the search. A person gets a page of them, a pipe and the
+    The vocabulary is the list of all tokens, each with its id. With TEXT you get those that hold it; all options narrow
+    the search. A person gets a page of them, a pipe and the
     machine forms get all.
 
     \b

@@ -176,11 +176,12 @@ def _pairs_by_merge(numbers: Numbers, merges: Sequence[tuple[bytes, bytes]]) -> 
 
 def _pairs_by_sum(numbers: Numbers) -> Pairs:
     """Every two tokens whose sum is a token, with its number for the rank."""
+    known = numbers.get
     return {
-        (numbers[token[:cut]], numbers[token[cut:]]): number
+        (left, right): number
         for token, number in numbers.items()
         for cut in range(1, len(token))
-        if token[:cut] in numbers and token[cut:] in numbers
+        if (right := known(token[cut:])) is not None and (left := known(token[:cut])) is not None
     }
 
 

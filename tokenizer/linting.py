@@ -118,10 +118,10 @@ class _Linter:
         return sorted(self._ids[token] for token in tokens)
 
     @cached_property
-    def _merged_ids(self) -> dict[bytes, list[int]]:
-        """What merging alone makes of each token."""
+    def _merging(self) -> Tokenizer:
+        """The tokenizer without its split and without the shortcut for whole pre-tokens."""
         tokenizer = self._tokenizer
-        merging = Tokenizer(
+        return Tokenizer(
             name=tokenizer.name,
             split=Split("none", NO_SPLIT),
             vocabulary=self._ids,
@@ -129,24 +129,28 @@ class _Linter:
             merges=tokenizer.merges,
             whole_pieces=False,
         )
+
+    @cached_property
+    def _merged(self) -> set[bytes]:
+        """The tokens that merging their own bytes gives."""
         tokens = [token for token in self._ids if token]
+        made = self._merging.encode_batch(tokens, disallowed_special=())
         return {
-            token: made.tolist()
-            for token, made in zip(tokens, merging.encode_batch(tokens, disallowed_special=()), strict=True)
+            token for token, ids in zip(tokens, made, strict=True) if ids.size == 1 and ids[0] == self._ids[token]
         }
 
     def _without_recipe(self) -> list[bytes]:
         """Tokens of several bytes that are made of no two others: looking at each is slow, and often there are none."""
         tables = engines.compiled_module("tokenizer.compiled_vocabulary")
-        if tables is not None:
+        if tables is not None and len(self._merged) == len(self._ids):  # else some have none: the tables say no more
             with suppress(tables.Unsupported):
                 if tables.Vocabulary(self._ids, {}, self._tokenizer.merges, whole_pieces=False).one_recipe_each:
                     return []
-        recipes = Recipes(self._tokenizer)
+        recipes = Recipes(self._merging)
         return [token for token in self._ids if len(token) > 1 and recipes.of(token) is None]
 
     def _is_merged(self, token: bytes) -> bool:
-        return self._merged_ids.get(token) == [self._ids[token]]
+        return token in self._merged
 
     def _comes_about(self, token: bytes) -> bool:
         """Whether a text was found whose tokens have this one, where it was put."""

@@ -81,9 +81,11 @@ class Recipes:
         if own is None or len(token) < 2:
             return None
 
+        rank_of = self._tokenizer.vocabulary.get  # as `merge_rank` has it, and much quicker for a whole vocabulary
+
         def earlier(left: bytes, right: bytes) -> int:
-            rank = self._tokenizer.merge_rank(left, right)
-            return reference.NEVER if rank is None or rank >= own else rank
+            rank = rank_of(left + right, own)
+            return rank if rank < own else reference.NEVER
 
         parts = reference.encode_piece(token, earlier)
         return (parts[0], parts[1]) if len(parts) == 2 else None

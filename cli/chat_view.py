@@ -1,0 +1,217 @@
+"""A conversation as a model reads it: its tokens, stretch by stretch, and how many are whose."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.chosen_tokenizer import tokenizers_meta
+from cli.output import Column, OutputOptions, Table, emit, on_terminal, print_tables
+from cli.progress import say
+from cli.tables import percent
+from cli.text_input import read_file
+from cli.token_view import Piece, Run, picture_lines, pieces, plain_text, token_texts
+from cli.visible import visible
+from tokenizer.errors import UsageError, UserError
+
+if TYPE_CHECKING:
+    from probes.chats.conversation import Turn
+    from probes.chats.template import ChatTemplate, Rendered
+    from probes.chats.tokens import ChatToken
+    from tokenizer import Tokenizer
+
+Row = dict[str, Any]
+TEMPLATE = "template"
+MOST_NAMED = 5  # special tokens that turns spell
+WAY = "needlepoint tok show --chat chat.json --template model.gguf"
+
+
+def show_chat(chat: str, template: Path | None, tokenizers: Sequence[str], *, ids: bool, output: OutputOptions) -> None:
+    """Show the conversation in the file `chat` through the chat template in the file `template`.
+
+    Raises:
+        UserError, UsageError: a file is missing or wrong, or the template cannot be filled in with this conversation.
+    """
+    if template is None:
+        raise UsageError("--chat needs a chat template", hint=f"name the model whose it is: {WAY}")
+    if len(tokenizers) > 1:
+        raise UsageError("--chat takes one tokenizer", hint="leave out -t to use the model's own")
+    from probes.chats.conversation import read_conversation
+    from probes.chats.template import read_template, render
+    from probes.chats.tokens import chat_tokens
+
+    data = sys.stdin.buffer.read() if chat == "-" else read_file(Path(chat))
+    turns = read_conversation(data, "stdin" if chat == "-" else chat)
+    found = read_template(_weights_or_file(template))
+    tokenizer = _tokenizer(found, tokenizers[0] if tokenizers else None)
+    rendered = render(found, turns)
+    tokens = chat_tokens(tokenizer, rendered)
+    parts = _part_rows(turns, tokens)
+    notes = [*_overhead_words(parts, found), *_notes(tokenizer, turns, rendered)]
+    if output.format is None:
+        _print_stretches(turns, tokens, ids=ids)
+        click.echo()
+        print_tables([_part_table(parts, notes)])
+        return
+    meta = tokenizers_meta([tokenizer]) | {"template": found.source}
+    emit([_token_table(turns, tokens, meta), _machine_part_table(parts, notes)], output)
+
+
+def _weights_or_file(template: Path) -> Path:
+    """A file, or the weights of a fetched model that are meant by its name."""
+    if template.exists() or template.suffix in (".gguf", ".json", ".jinja"):
+        return template
+    from probes.models.weights import embedded_path
+
+    weights = embedded_path(template.name)
+    return weights if weights.is_file() else template
+
+
+def _tokenizer(template: "ChatTemplate", named: str | None) -> "Tokenizer":
+    from tokenizer import load_tokenizer
+
+    name = named or (str(template.tokenizer) if template.tokenizer else None)
+    try:
+        tokenizer = load_tokenizer(name)
+    except UserError as err:
+        if named is not None:
+            raise
+        hint = f"{err.hint}; or count with another one, e.g. -t cl100k"
+        raise UserError(str(err), hint=hint) from err
+    say(f"tokenizer: {tokenizer.name}")
+    return tokenizer
+
+
+# ------------------------------------------------------------------------------------------------------- the picture
+
+
+def _print_stretches(turns: Sequence["Turn"], tokens: Sequence["ChatToken"], *, ids: bool) -> None:
+    """The tokens, a stretch of one owner after the other, each with the owner's name before its first line."""
+    stretches = [(turn, list(run)) for turn, run in groupby(tokens, key=lambda token: token.turn)]
+    labels = [TEMPLATE if turn is None else f"{turn + 1} {turns[turn].role}" for turn, _ in stretches]
+    room = max(map(len, labels), default=0) + 2
+    for label, (_, run) in zip(labels, stretches, strict=True):
+        margin = label
+        for line in _lines(_pieces(run), room, ids=ids):
+            click.echo(f"{margin:<{room}}{line}")
+            margin = ""
+
+
+def _lines(shown: Sequence[Piece], room: int, *, ids: bool) -> Iterator[str]:
+    """The lines of one stretch, coloured where the terminal has colours, beside a margin of `room` columns."""
+    if not on_terminal():
+        yield from plain_text(shown, width=None, ids=ids, plain_spaces=True).splitlines()
+        return
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    for line in picture_lines(console, shown, width=max(console.width - room, 1), ids=ids):
+        with console.capture() as capture:
+            console.print(line, soft_wrap=True, end="")
+        yield capture.get()
+
+
+def _pieces(tokens: Sequence["ChatToken"]) -> list[Piece]:
+    """What is shown of some tokens: a special one in brackets that no other has."""
+    shown: list[Piece] = []
+    for special, run in groupby(tokens, key=lambda token: token.special):
+        group = list(run)
+        if special:
+            signs = [Run(f"⟦{visible(token.data.decode('utf-8', 'replace'))}⟧", "text") for token in group]
+            made = [Piece(0, token.id, (sign,)) for token, sign in zip(group, signs, strict=True)]
+        else:
+            made = pieces([(token.id, token.data) for token in group])
+        shown += [Piece(len(shown) + place, piece.token, piece.runs) for place, piece in enumerate(made)]
+    return shown
+
+
+# ------------------------------------------------------------------------------------------------------- the figures
+
+
+def _part_rows(turns: Sequence["Turn"], tokens: Sequence["ChatToken"]) -> list[Row]:
+    """A row for each role in the order of the conversation, one for the template, and the total."""
+    roles = list(dict.fromkeys(turn.role for turn in turns))
+    owners = [TEMPLATE if token.turn is None else turns[token.turn].role for token in tokens]
+    rows = []
+    for part in (*roles, TEMPLATE):
+        own = [token for token, owner in zip(tokens, owners, strict=True) if owner == part]
+        said = None if part == TEMPLATE else sum(turn.role == part for turn in turns)
+        rows.append(_part_row(part, said, own, len(tokens)))
+    return [*rows, _part_row("total", len(turns), tokens, len(tokens))]
+
+
+def _part_row(part: str, turns: int | None, tokens: Sequence["ChatToken"], total: int) -> Row:
+    return {
+        "part": part,
+        "turns": turns,
+        "bytes": sum(len(token.data) for token in tokens),
+        "tokens": len(tokens),
+        "special_tokens": sum(token.special for token in tokens),
+        "share": round(len(tokens) / total, 4) if total else None,
+    }
+
+
+def _part_table(rows: Sequence[Row], notes: Sequence[str]) -> Table:
+    columns = [
+        Column("part", "Part"),
+        Column("turns", "Turns", "right"),
+        Column("bytes", "Bytes", "right"),
+        Column("tokens", "Tokens", "right"),
+        Column("special_tokens", "Special", "right"),
+        Column("share", "Share", "right", percent),
+    ]
+    return Table("tok show", columns, rows, notes=notes)
+
+
+def _machine_part_table(rows: Sequence[Row], notes: Sequence[str]) -> Table:
+    keys = ("part", "turns", "bytes", "tokens", "special_tokens", "share")
+    return Table("tok show", [Column(key, key) for key in keys], rows[:-1], name="part", notes=notes)
+
+
+def _token_table(turns: Sequence["Turn"], tokens: Sequence["ChatToken"], meta: Row) -> Table:
+    rows = []
+    end = 0
+    for position, token in enumerate(tokens):
+        start, end = end, end + len(token.data)
+        whose: Row = {"special": token.special, "turn": None, "role": None}
+        if token.turn is not None:
+            whose |= {"turn": token.turn + 1, "role": turns[token.turn].role}
+        place = {"position": position, "id": token.id, "start_byte": start, "end_byte": end}
+        rows.append(place | token_texts(token.data) | whose)
+    keys = ("position", "id", "text", "bytes_hex", "start_byte", "end_byte", "special", "turn", "role")
+    return Table("tok show", [Column(key, key) for key in keys], rows, meta=meta, name="token")
+
+
+# -------------------------------------------------------------------------------------------------------- the words
+
+
+def _overhead_words(parts: Sequence[Row], template: "ChatTemplate") -> Iterator[str]:
+    own, total = parts[-2], parts[-1]
+    yield (
+        f"The chat template of {Path(template.source).name} adds {own['tokens']:,} of the {total['tokens']:,} tokens, "
+        f"{own['special_tokens']:,} of them special; a token with a byte of a turn's content counts as the turn's."
+    )
+
+
+def _notes(tokenizer: "Tokenizer", turns: Sequence["Turn"], rendered: "Rendered") -> Iterator[str]:
+    """What a reader should know of turns that spell special tokens, and of those that are not there as they stand."""
+    from probes.chats.tokens import kept_characters, spelled_specials
+
+    for always_read, found in groupby(spelled_specials(tokenizer, turns), key=lambda each: each.always_read):
+        named = ", ".join(f"{each.text} (turn {each.turn + 1})" for each in list(found)[:MOST_NAMED])
+        how = "read as tokens, as this tokenizer always does" if always_read else "shown as ordinary text"
+        yield (
+            f"Turns spell special tokens, which are {how} here: {named}. A server that looks for them in the whole "
+            "prompt reads the tokens, and so a turn can end another or begin one."
+        )
+    kept = kept_characters(rendered)
+    for number, turn in enumerate(turns):
+        missing = len(turn.content.strip()) - kept.get(number, 0)
+        if missing > 0:
+            yield (
+                f"Of turn {number + 1} the prompt has not {missing:,} of its {len(turn.content):,} characters as they "
+                "stand: the template leaves them out or rewrites them, and what it puts there counts as its own."
+            )
