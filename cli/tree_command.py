@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 def tree(token: str, as_id: bool, used_in: bool, count: int, tokenizer: str | None, output: OutputOptions) -> None:
     """Show of which tokens a token is made.
 
-    Down to its bytes, with ids and ranks: each token but the bytes is made by one merge of two others. Where `tok
+    Down to its bytes, with ids and ranks: each token but the bytes is made by one merge, which joins two others, and
+    its rank is that merge's place in the order of training. Where `tok
     train` recorded how often the two stood side by side when they were merged, that is shown, too.
 
     \b
@@ -50,7 +51,7 @@ def tree(token: str, as_id: bool, used_in: bool, count: int, tokenizer: str | No
     chosen = load_chosen(tokenizer)
     data = _token_bytes(chosen, token, as_id=as_id)
     recipes = Recipes(chosen)
-    counts = _pair_counts(chosen)
+    counts = pair_counts(chosen)
     if used_in:
         users = recipes.users(data)
         rows = [_recipe_row(chosen, recipes, each, counts) for each in users[:count]]
@@ -58,22 +59,34 @@ def tree(token: str, as_id: bool, used_in: bool, count: int, tokenizer: str | No
         notes = [f"{note}; the first {count} are shown, more with --count." if len(users) > count else f"{note}."]
         emit(_recipe_table(rows, tokenizers_meta([chosen]), notes), output)
         return
-    rows = [
-        {**_recipe_row(chosen, recipes, part, counts), "depth": depth, "branch": branch}
-        for part, depth, branch in _branches(recipes, data)
-    ]
     if output.format is not None:
+        rows = [
+            {**_recipe_row(chosen, recipes, part, counts), "depth": depth}
+            for part, depth, _ in _branches(recipes, data)
+        ]
         emit(_recipe_table(rows, tokenizers_meta([chosen]), [], more=("depth",)), output)
         return
-    for row in rows:
+    for line in tree_lines(chosen, recipes, data, counts):
+        click.echo(visible(line))
+    if recipes.of(data) is None and len(data) > 1:
+        say("no merge of two other tokens makes it")
+
+
+def tree_lines(
+    tokenizer: "Tokenizer", recipes: "Recipes", token: bytes, counts: dict[tuple[bytes, bytes], int]
+) -> Iterator[str]:
+    """The tree of a token, a line for each token in it; `counts` are those of `pair_counts`.
+
+    Example: with cl100k, the lines of " the" begin with "·the  id 279, rank 279" and "├─ ·th  id 270, rank 270"
+    """
+    for part, _, branch in _branches(recipes, token):
+        row = _recipe_row(tokenizer, recipes, part, counts)
         figures = [f"id {row['id']}"]
         if row["rank"] is not None:
             figures.append(f"rank {row['rank']}")
         if row["pair_count"] is not None:
             figures.append(f"merged {row['pair_count']:,} times")
-        click.echo(visible(f"{row['branch']}{row['shown']}  {', '.join(figures)}"))
-    if recipes.of(data) is None and len(data) > 1:
-        say("no merge of two other tokens makes it")
+        yield f"{branch}{row['shown']}  {', '.join(figures)}"
 
 
 def _token_bytes(tokenizer: "Tokenizer", token: str, *, as_id: bool) -> bytes:
@@ -94,7 +107,7 @@ def _token_bytes(tokenizer: "Tokenizer", token: str, *, as_id: bool) -> bytes:
     return data
 
 
-def _pair_counts(tokenizer: "Tokenizer") -> dict[tuple[bytes, bytes], int]:
+def pair_counts(tokenizer: "Tokenizer") -> dict[tuple[bytes, bytes], int]:
     """How often each pair stood side by side when it was merged, where training recorded that."""
     from tokenizer.training_record import recorded_pair_counts
 

@@ -130,6 +130,24 @@ def load_tokenizer(
     )
 
 
+def digest(name: str) -> str | None:
+    """The SHA-256, in hex, of the file that `load_tokenizer` reads; of a published vocabulary, of its ranks.
+
+    None where the file cannot be read a second time, such as a pipe.
+
+    Example: digest("gpt2") == "306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930"
+    """
+    import hashlib
+
+    if name in RANKS:
+        return RANKS[name].sha256
+    path = _SMALL_FILE if name == "small" else Path(name)
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _published(name: str) -> Tokenizer | None:
     """A published vocabulary, if this machine has it: by its packed ranks, which are made when they are not there.
 

@@ -14,6 +14,7 @@ from pathlib import Path
 Ranges = tuple[tuple[int, int], ...]
 
 LAST_CODE_POINT = 0x10FFFF
+UNICODE_VERSION = "16.0"  # of the table: U+105C0, new in 16.0, is a letter in it, and U+16EA0, new in 17.0, is nothing
 _TABLE = Path(__file__).with_name("data") / "unicode_categories.txt"
 
 # What tiktoken's `\w` holds beside categories: the two joiners and the circled, parenthesized and squared letters.

@@ -1,0 +1,175 @@
+"""A text as a tokenizer cuts it, and what can be counted of that; places are in bytes unless they say characters."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tokenizer.encoding import Tokenizer
+from tokenizer.linting import utf8_form
+from tokenizer.metrics import compression, overlap, words
+from tokenizer.metrics.corpus import Corpus, Encoded, Lens
+from tokenizer.metrics.figures import Ratio, one_ratio
+from tokenizer.splits import as_text
+
+Numbers = npt.NDArray[np.int64]
+
+# Each measure of a section: its title, how its value is worded, and what is counted over what.
+MEASURES = {
+    "bytes_per_token": ("Bytes per token", "{:.2f}", "bytes", "tokens"),
+    "characters_per_token": ("Characters per token", "{:.2f}", "characters", "tokens"),
+    "tokens_per_word": ("Tokens per word", "{:.2f}", "tokens that hold some of a word", "words between white space"),
+    "continued_words": (
+        "Words of several tokens",
+        "{:.1%}",
+        "words of two or more tokens",
+        "words between white space",
+    ),
+    "different_tokens": ("Different tokens", "{:.1%}", "different tokens", "tokens"),
+    "vocabulary_used": ("Vocabulary used", "{:.2%}", "different tokens used", "tokens of the vocabulary"),
+    "partial_tokens": ("Partial UTF-8 tokens", "{:.2%}", "tokens that are no whole characters", "tokens"),
+    "split_characters": ("Characters cut by tokens", "{:.2%}", "characters in several tokens", "characters"),
+}
+
+
+class Text(NamedTuple):
+    """What is cut: a name and its bytes."""
+
+    name: str
+    data: bytes
+
+
+class Token(NamedTuple):
+    """One token of the text: where it is, in tokens, bytes and characters, its id and its bytes."""
+
+    position: int
+    id: int
+    data: bytes
+    start: int
+    first_character: int
+    end_character: int
+
+    @property
+    def end(self) -> int:
+        """Where it ends, in bytes."""
+        return self.start + len(self.data)
+
+
+class Kind(NamedTuple):
+    """A token of the vocabulary that the text uses: its id, its bytes, and how often."""
+
+    id: int
+    data: bytes
+    times: int
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A text, a tokenizer and the ids that it makes of the text."""
+
+    text: Text
+    tokenizer: Tokenizer
+    ids: npt.NDArray[np.int32]
+
+    @cached_property
+    def kinds(self) -> Sequence[Kind]:
+        """The different tokens, the most frequent first, and of equally frequent ones the smaller id."""
+        used, counts = np.unique(self.ids, return_counts=True)
+        order = np.lexsort((used, -counts))
+        return [
+            Kind(one, self.tokenizer.token_bytes(one), count)
+            for one, count in zip(used[order].tolist(), counts[order].tolist(), strict=True)
+        ]
+
+    @cached_property
+    def counts(self) -> Numbers:
+        """How often each of the different tokens comes, the most frequent first."""
+        return np.array([kind.times for kind in self.kinds], np.int64)
+
+    @cached_property
+    def ends(self) -> Numbers:
+        """Where each token ends."""
+        return np.cumsum(self._lens.sizes(self.ids), dtype=np.int64)
+
+    @cached_property
+    def character_starts(self) -> Numbers:
+        r"""Where each character begins; a byte that is not UTF-8 counts as one character.
+
+        Example: of the text "né!" they are [0, 1, 3]
+        """
+        sizes = np.where(
+            self._is_stray, 1, 1 + (self._points >= 0x80) + (self._points >= 0x800) + (self._points >= 0x10000)
+        )
+        return np.cumsum(sizes, dtype=np.int64) - sizes
+
+    @property
+    def stray_bytes(self) -> int:
+        """How many bytes are no part of UTF-8."""
+        return int(np.count_nonzero(self._is_stray))
+
+    @cached_property
+    def _points(self) -> npt.NDArray[np.uint32]:
+        return np.frombuffer(as_text(self.text.data).encode("utf-32-le", "surrogatepass"), np.uint32)
+
+    @cached_property
+    def _is_stray(self) -> npt.NDArray[np.bool_]:
+        return (self._points >= 0xD800) & (self._points <= 0xDFFF)  # what stands for a byte that is not UTF-8
+
+    @property
+    def character_count(self) -> int:
+        """How many characters the text has."""
+        return len(self.character_starts)
+
+    def excerpt(self, most_tokens: int, most_bytes: int) -> list[Token]:
+        """The first tokens: at the most so many and so many bytes, at the least one, and no character is cut off.
+
+        A token has every character of which it holds a part, so these spans overlap where a character is split.
+        """
+        count = min(most_tokens, max(1, int(np.searchsorted(self.ends, most_bytes, "right"))), len(self.ids))
+        while 0 < count < len(self.ids) and self._is_inside_character(self.ends[count - 1]):
+            count += 1
+        ends = self.ends[:count]
+        starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)[:count]
+        first = np.searchsorted(self.character_starts, starts, "right") - 1
+        last = np.searchsorted(self.character_starts, ends - 1, "right")
+        data = {one: self.tokenizer.token_bytes(one) for one in set(self.ids[:count].tolist())}
+        return [
+            Token(position, one, data[one], start, first_character, end_character)
+            for position, (one, start, first_character, end_character) in enumerate(
+                zip(self.ids[:count].tolist(), starts.tolist(), first.tolist(), last.tolist(), strict=True)
+            )
+        ]
+
+    def _is_inside_character(self, place: int) -> bool:
+        following = np.searchsorted(self.character_starts, place, "left")
+        return bool(following == self.character_count or self.character_starts[following] != place)
+
+    @cached_property
+    def measures(self) -> dict[str, Ratio]:
+        """What `MEASURES` names, of the whole text.
+
+        Example: of "né" in three tokens of a byte each, "split_characters" is 1 of 2, and "partial_tokens" 2 of 3
+        """
+        corpus = Corpus.of_texts({self.text.name: [self.text.data]})
+        encoded = Encoded(self.ids, self.ends)
+        partial = sum(kind.times for kind in self.kinds if utf8_form(kind.data) != "whole")
+        inner = self.ends[:-1]
+        cut = inner[~np.isin(inner, self.character_starts)]
+        split = np.unique(np.searchsorted(self.character_starts, cut, "right"))
+        return {
+            "bytes_per_token": compression.bytes_per_token(corpus, encoded),
+            "characters_per_token": compression.characters_per_token(corpus, encoded),
+            "tokens_per_word": words.fertility(corpus, encoded),
+            "continued_words": words.continued_words(corpus, encoded),
+            "different_tokens": one_ratio(len(self.kinds), len(self.ids)),
+            "vocabulary_used": overlap.utilisation(len(self.kinds), self._lens.vocabulary_size),
+            "partial_tokens": one_ratio(partial, len(self.ids)),
+            "split_characters": one_ratio(len(split), self.character_count),
+        }
+
+    @cached_property
+    def _lens(self) -> Lens:
+        return Lens(self.tokenizer.name, self.tokenizer)
