@@ -1,15 +1,16 @@
 """Options and bricks that several commands share, so that one name means one thing everywhere."""
 
 import functools
+import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from tokenizer.errors import UsageError
+from tokenizer.errors import UsageError, UserError
 from tokenizer.places import data_directory
 
 if TYPE_CHECKING:
@@ -47,6 +48,28 @@ class OrderedGroup(click.Group):
         return list(self.commands)
 
 
+class LateGroup(click.Group):
+    """A group that imports a subcommand when it is called; only its help imports all. `late`: names to module:command.
+
+    A short command is mostly start-up, and the modules of the others would be most of that.
+    """
+
+    def __init__(self, *, late: Mapping[str, str], **attributes: Any) -> None:
+        super().__init__(commands={name: click.Command(name) for name in late}, **attributes)  # for slips of the pen
+        self.late = late
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - Click's signature
+        """The names, first written first."""
+        return list(self.late)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - Click's signature
+        """Import the subcommand."""
+        if cmd_name not in self.late:
+            return None
+        module, _, attribute = self.late[cmd_name].partition(":")
+        return cast("click.Command", getattr(importlib.import_module(module), attribute))
+
+
 class FileToWrite(click.Path):
     """A path to write to; one that can only be a directory is refused, also where there is none of that name."""
 
@@ -57,7 +80,21 @@ class FileToWrite(click.Path):
         return super().convert(value, param, ctx)
 
 
+class PageToWrite(FileToWrite):
+    """A path to write an HTML page to, refused before anything is done where it cannot be one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path. UsageError: it is not named as a page; UserError: its directory is not there."""
+        path = super().convert(value, param, ctx)
+        if path.suffix.lower() not in (".html", ".htm"):
+            raise UsageError(f"the report is an HTML page, and {path} is not named so", hint="let it end in .html")
+        if not path.absolute().parent.is_dir():
+            raise UserError(f"there is no directory {path.absolute().parent}", hint="make it first, or write elsewhere")
+        return path
+
+
 FILE_TO_WRITE = FileToWrite(path_type=Path, dir_okay=False)
+PAGE_TO_WRITE = PageToWrite(path_type=Path, dir_okay=False)
 
 tokenizer_option = click.option(
     "-t",
@@ -119,6 +156,11 @@ store_option = click.option(
 def default_store() -> Path:
     """Where runs are kept when nothing else is said."""
     return data_directory() / "runs.db"
+
+
+def is_export(name: str) -> bool:
+    """Whether a run is named by a file of its exported rows, and not by its id."""
+    return Path(name).suffix.lower() in (".jsonl", ".json", ".csv")
 
 
 seed_option = click.option(

@@ -18,8 +18,8 @@ import tiktoken
 import tokenizers
 from click.testing import CliRunner, Result
 
+from cli.fetch_command import PUBLISHED
 from cli.main import needlepoint
-from cli.tok_commands import PUBLISHED
 from tokenizer.registry import RANKS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,8 +83,8 @@ def theirs(mine: str) -> tokenizers.Tokenizer:
 
 def test_the_help_of_the_group_shows_each_command_in_full():
     listed = run("--help").stdout.split("Commands:")[1]
-    expected = "train convert fetch show explain tree alt vocab count lint encode decode cut verify"
-    assert re.findall(r"^  (\w+)", listed, re.MULTILINE) == expected.split()
+    expected = "train convert fetch show explain tree alt vocab count compare sweep lint report encode decode cut"
+    assert re.findall(r"^  (\w+)", listed, re.MULTILINE) == [*expected.split(), "verify"]
     assert "..." not in listed
 
 
@@ -181,6 +181,39 @@ class TestCount:
         assert document["schema"] == "needlepoint.tok.count/1"
         assert [row["tokens"] for row in document["rows"]] == [tokens, 0, tokens]
         assert document["rows"][1]["bytes_per_token"] is None
+
+    def test_several_tokenizers_stand_side_by_side_with_their_ratio_to_the_first(self, mine, theirs, tmp_path):
+        (tmp_path / "a.txt").write_text(TEXT, encoding="utf-8")
+        (tmp_path / "b.txt").touch()
+        first, second = len(theirs.encode(TEXT).ids), int(run("count", TEXT, "-t", "small").stdout)
+        ratio = str(round(second / first, 4))
+        size = str(len(TEXT.encode()))
+        done = run("count", "-i", str(tmp_path / "*.txt"), "-t", mine, "-t", "small")
+        assert [line.split("\t") for line in done.stdout.splitlines()] == [
+            ["source", "bytes", f"tokens_{mine}", "tokens_small", "ratio_small"],
+            [str(tmp_path / "a.txt"), size, str(first), str(second), ratio],
+            [str(tmp_path / "b.txt"), "0", "0", "0", ""],
+            ["total", size, str(first), str(second), ratio],
+        ]
+        assert done.stderr.splitlines()[-1] == "Ratio: tokens for each token that mine.json needs for the same text."
+        rows = json.loads(run("count", TEXT, "-t", mine, "-t", "small", "--json").stdout)["rows"]
+        assert [(row["tokenizer"], row["tokens"]) for row in rows] == [(mine, first), ("small", second)]
+        assert [row["ratio_to_first"] for row in rows] == [1.0, float(ratio)]
+
+    def test_a_pattern_names_files_unless_a_file_has_that_name(self, mine, theirs, tmp_path):
+        (tmp_path / "deep").mkdir()
+        for name in ("x[1].txt", "x1.txt", "deep/x2.txt"):
+            (tmp_path / name).write_text(TEXT, encoding="utf-8")
+        named = run("count", "-i", str(tmp_path / "x[1].txt"), "-t", mine)
+        assert named.stdout == f"{len(theirs.encode(TEXT).ids)}\n"
+        rows = run("count", "-i", str(tmp_path / "**/*.txt"), "-t", mine).stdout.splitlines()
+        assert [line.split("\t")[0] for line in rows[1:]] == [
+            *sorted(str(tmp_path / name) for name in ("x[1].txt", "x1.txt", "deep/x2.txt")),
+            "total",
+        ]
+        error, hint = failure(run("count", "-i", str(tmp_path / "*.md"), "-t", mine), 1)
+        assert "no file fits" in error
+        assert "quotes" in hint
 
     def test_nothing_at_all_is_no_token(self, mine):
         assert run("count", "-t", mine, stdin="").stdout == "0\n"
