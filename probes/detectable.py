@@ -35,6 +35,8 @@ class Detectable:
 
 def detectable_differences(plan: Plan) -> Iterator[Detectable]:
     """The declared contrasts of a plan, each once for all its lengths and settings that have as many blocks."""
+    if plan.probe == "judge":
+        return  # how much its arms differ is in the answers already
     found = _placement(plan) if plan.probe == "placement" else _needle(plan)
     yield from dict.fromkeys(found)
 

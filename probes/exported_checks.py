@@ -12,9 +12,9 @@ from probes.trial_rows import CELL, SCHEMA, flat_cell
 
 WORDS: Mapping[str, tuple[Any, ...]] = {
     "schema": (SCHEMA,),
-    "probe": ("needle", "placement"),
+    "probe": ("needle", "placement", "judge"),
     "state": get_args(TrialState),
-    "outcome": (*OUTCOMES, None),
+    "outcome": (*OUTCOMES, "read", "unreadable", None),  # two words are of judges
     "stop_reason": (*get_args(StopReason), None),
 }
 WHOLE = (

@@ -14,7 +14,7 @@ CELL = "cell_"
 MEANINGS = {
     "schema": f"{SCHEMA}; within it keys are only added",
     "run": "id of the run",
-    "probe": "needle or placement",
+    "probe": "needle, placement or judge",
     "code_version": "version of needlepoint that planned the run",
     "created_utc": "when the run was begun",
     "position": "place in the plan, from 0: model after model, trial after trial",
@@ -24,10 +24,14 @@ MEANINGS = {
     "cell_*": "one key for each fact of the trial's cell that is a word or a number",
     "state": "answered, failed (may be tried again), rejected (for good) or missing",
     "scorer": "name and version of the scorer that `outcome` and the next three are by",
-    "outcome": "hit, miss, refusal, truncated or error; null where there is nothing to judge",
-    "given": "the planted values that the answer gives, by their number in the cell's values",
+    "outcome": "hit, miss, refusal, truncated or error, for judges read and unreadable in place of hit and miss; null "
+    "where there is nothing to judge",
+    "given": "the planted values that the answer gives, by their number in the cell's values; for judges, the values "
+    "that the judge finds stated",
     "lenient": "whether the right value is there, whatever else is",
     "share": "how much of what was to be given in full was given, 0-1",
+    "contradicted": "the values that a judge finds contradicted, by their number; in judges' runs only",
+    "rating": "a judge's rating of the answer, 1 to 5; in judges' runs only",
     "answer": "text of the answer",
     "logprob_nats": "log-probability of the whole continuation, where that was measured",
     "logprobs": "[[token, natural logarithm of its probability], ...]; null for minus infinity",
@@ -51,6 +55,7 @@ MEANINGS = {
     "request": "identity of the request: the model's, the prompt's hash, and what else was sent",
     "spec": "the experiment after its defaults",
 }
+JUDGES_ONLY = ("contradicted", "rating")
 FULL_ONLY = ("schema", "run", "probe", "code_version", "created_utc", "logprobs", "cell", "request", "spec")
 
 
@@ -75,6 +80,12 @@ def judged(probe: str, result: Result, scorer: str | None = None) -> Judged:
             return Judged()
         score = score_cell(result.completion, result.trial.cell, scorer or SCORER)
         return Judged(scorer or SCORER, score.outcome, score.given, score.lenient, score.share)
+    if probe == "judge":
+        from probes.experiments import judge_results
+
+        read = judge_results.read_judged(result)
+        stated = None if read.said is None else read.said.stated
+        return Judged(judge_results.SCORER, read.outcome, stated) if tried else Judged()
     if not tried or result.trial.cell["measure"] != "coverage":
         return Judged()
     from probes.experiments import placement_results  # late: it brings all statistics along
@@ -121,6 +132,11 @@ def trial_row(probe: str, trial: TrialRow) -> dict[str, Any]:
         "error_kind": result.error_kind,
         "error_text": result.error_text,
     }
+    if probe == "judge":
+        from probes.experiments.judge_results import read_judged
+
+        said = read_judged(result).said
+        row |= {"contradicted": said and said.contradicted, "rating": said and said.rating}
     if completion is not None:
         measured = result.trial.request.continuation is not None and completion.logprobs is not None
         row |= {
@@ -151,7 +167,8 @@ def flat_cell(cell: Mapping[str, Any]) -> dict[str, Any]:
 def keys_of(rows: Sequence[Mapping[str, Any]], *, full: bool) -> list[str]:
     """The keys of all rows in the order of `MEANINGS`; those of cells in the order in which they first come."""
     cells = list(dict.fromkeys(key for row in rows for key in row if key.startswith(CELL)))
-    known = [key for key in MEANINGS if full or key not in FULL_ONLY]
+    absent = [key for key in JUDGES_ONLY if not any(key in row for row in rows)]
+    known = [key for key in MEANINGS if key not in absent and (full or key not in FULL_ONLY)]
     return [key for name in known for key in (cells if name == f"{CELL}*" else [name])]
 
 

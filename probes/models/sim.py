@@ -29,6 +29,7 @@ from probes.models.base import (
     canonical_json,
 )
 from probes.models.sim_bias import EDGE, Bias, uniform
+from probes.models.sim_judge import verdict_on
 from probes.models.sim_readers import READERS, is_later_default, read_name
 from probes.models.sim_reading import INSTRUCTIONS, Asked, Found, Reading, names_reached, read, value_form
 from probes.models.sim_tokens import TOKEN_CHARACTERS, count_prompt, count_tokens, tokens_of
@@ -104,6 +105,8 @@ class SimulatedModel:
         """The answer, at once and without failures."""
         if request.continuation is not None:
             return self._continue(request, request.continuation)
+        if self._kind == "judge":
+            return _completion(request, verdict_on(request.messages[-1].content, self._parameters, self._key(request)))
         reading, stem = read(request.messages)
         if stem is not None:
             return _completion(request, f" {self._text(request, reading, reading.asked_by(stem))}")

@@ -85,6 +85,13 @@ READERS: Mapping[str, Reader] = {
     ),
     "guesser": Reader("gives the last value in the text, whatever is asked"),
     "refuser": Reader("declines to answer"),
+    "judge": Reader(
+        "says which facts a written answer holds, as `runs judge` asks it to",
+        {
+            "accuracy": Parameter(0.95, "share of the facts of which it says what is so"),
+            "unreadable": Parameter(0.0, "share of the answers on which its verdict has another form"),
+        },
+    ),
     "flaky": Reader(
         "as perfect, but some of its calls fail, each time anew", {"fail": Parameter(0.3, "share of the calls")}
     ),
