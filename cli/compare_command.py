@@ -1,14 +1,14 @@
 """`needlepoint runs compare`: models side by side on identical trials, from runs that are kept or exported."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import default_store
+from cli.options import default_store, is_export
 from cli.output import OutputOptions
 from cli.progress import say
 from tokenizer.errors import UsageError, UserError
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 COMMAND = "runs compare"
 GATE_MISSED = 4  # the exit code of a gate that was not passed
-EXPORTS = (".jsonl", ".json", ".csv")
 
 
 def compare_and_show(
@@ -47,7 +46,7 @@ def compare_and_show(
     _check_bar(fail_under, has_baseline=baseline_name is not None)
     with ExitStack() as stack:
         runs, baseline = _read([*names], baseline_name, store, stack)
-    files = [name for name in (*names, baseline_name or "") if _is_file(name)]
+    files = [name for name in (*names, baseline_name or "") if is_export(name)]
     comparisons = _compared_or_refused(runs, baseline, files, alone=fail_under is not None)
     gates = [
         row
@@ -91,7 +90,7 @@ def _read(
     def runs_of(name: str) -> "list[ComparedRun]":
         from probes.store import Store
 
-        if _is_file(name):
+        if is_export(name):
             return exported_runs(Path(name))
         if not opened:
             opened.append(stack.enter_context(Store.open(store or default_store(), must_exist=True)))
@@ -101,28 +100,38 @@ def _read(
     return [run for name in dict.fromkeys(names) for run in runs_of(name)], baseline
 
 
-def _is_file(name: str) -> bool:
-    return Path(name).suffix.lower() in EXPORTS
-
-
 def kept_run(store: "Store", run: "RunRow") -> "ComparedRun":
     """A run of the store as it is compared.
 
     UserError: it is a placement whose prompts cannot be made again, as coverage is read with the texts.
     """
     from cli.run_views import made_again, readable_results
-    from probes.comparison.contenders import Asked, ComparedRun
     from probes.verify_run import known_prompts
 
     trials = store.trials(run.id)
     results = readable_results(store, run, trials)
     prompts = known_prompts(store, trials, made_again(run)[0])
+    hashes = [trial.prompt_hash for trial in trials]
+    identities = [json.loads(trial.request_json)["model"] for trial in trials]
+    return compared_run(run.id, run.probe, run.spec, zip(results, hashes, identities, strict=True), prompts)
+
+
+def compared_run(
+    run_id: str,
+    probe: str,
+    spec: Mapping[str, Any],
+    trials: "Iterable[tuple[Result, str, Mapping[str, Any]]]",
+    prompts: "Mapping[str, Sequence[Message]]",
+) -> "ComparedRun":
+    """A run as it is compared, from its results, each with its prompt's hash and its model's identity.
+
+    `prompts` are the messages by their hashes, as far as they are known: their lengths are read from them.
+    """
+    from probes.comparison.contenders import Asked, ComparedRun
+
     lengths = {name: _characters(messages) for name, messages in prompts.items()}
-    asked = tuple(
-        Asked(result, trial.prompt_hash, json.loads(trial.request_json)["model"], lengths.get(trial.prompt_hash))
-        for result, trial in zip(results, trials, strict=True)
-    )
-    return ComparedRun(run.id, run.probe, run.spec, asked)
+    asked = (Asked(result, prompt, identity, lengths.get(prompt)) for result, prompt, identity in trials)
+    return ComparedRun(run_id, probe, spec, tuple(asked))
 
 
 def exported_runs(path: Path) -> "list[ComparedRun]":
@@ -131,17 +140,15 @@ def exported_runs(path: Path) -> "list[ComparedRun]":
     How long its prompts are is known of placements only, whose texts are made again, as coverage is read with them.
     """
     from cli.run_views import readable_rows
-    from probes.comparison.contenders import Asked, ComparedRun
     from probes.exported import read_runs
 
     found = []
     for run in read_runs(path):
-        rows = zip(readable_rows(run, path), run.prompt_hashes, run.identities, strict=True)
-        asked = (
-            Asked(result, prompt, identity, _characters(result.trial.request.messages) or None)
-            for result, prompt, identity in rows
-        )
-        found.append(ComparedRun(run.id, run.probe, run.spec, tuple(asked)))
+        results = readable_rows(run, path)
+        sent = zip(run.prompt_hashes, results, strict=True)
+        prompts = {name: messages for name, each in sent if (messages := each.trial.request.messages)}
+        trials = zip(results, run.prompt_hashes, run.identities, strict=True)
+        found.append(compared_run(run.id, run.probe, run.spec, trials, prompts))
     return found
 
 
@@ -154,14 +161,13 @@ def models_compared(
     """
     from cli.compare_tables import comparison_tables
     from probes.comparison.compare import compare
-    from probes.comparison.contenders import Asked, ComparedRun
     from probes.identity import prompt_hash
 
-    asked = (
-        Asked(each, prompt_hash(each.trial.request), identities[each.model], _characters(each.trial.request.messages))
-        for each in results
-    )
-    return comparison_tables(command, [compare([ComparedRun(run_id, plan.probe, plan.spec, tuple(asked))])], {})
+    hashes = [prompt_hash(each.trial.request) for each in results]
+    prompts = {name: each.trial.request.messages for name, each in zip(hashes, results, strict=True)}
+    trials = zip(results, hashes, (identities[each.model] for each in results), strict=True)
+    run = compared_run(run_id, plan.probe, plan.spec, trials, prompts)
+    return comparison_tables(command, [compare([run])], {})
 
 
 def _characters(messages: "Sequence[Message]") -> int:
@@ -193,9 +199,15 @@ def _compared(runs: Sequence["ComparedRun"], baseline: Sequence["ComparedRun"], 
         UserError: there is nothing to compare.
     """
     from probes.comparison.compare import compare
+    from probes.comparison.outcomes import OUTCOMES
 
     comparisons, single = [], []
     for probe in dict.fromkeys(run.probe for run in runs):
+        if probe not in OUTCOMES:
+            raise UserError(
+                f"a {probe}'s run holds verdicts on answers, and none of models under test",
+                hint="compare the runs that were judged; `needlepoint runs list` names them",
+            )
         ours, theirs = ([run for run in some if run.probe == probe] for some in (runs, baseline))
         if baseline and not theirs:
             raise UserError(

@@ -49,7 +49,7 @@ def comparison_tables(
 
 
 def _for_people(command: str, comparison: Comparison, *, several: bool) -> list[Table]:
-    letters = {each.label: letter(number) for number, each in enumerate(comparison.contenders)}
+    letters = letters_of(comparison)
     where = f", {comparison.probe}" if several else ""
     rows = [row for row in comparison.difference_rows if row["verdict"] != "not_measurable"]
     tables = [_contender_table(command, comparison, letters, where)]
@@ -63,6 +63,11 @@ def _for_people(command: str, comparison: Comparison, *, several: bool) -> list[
         if detail := [row for row in rows if row["outcome"] == outcome.name and row["factor"]]:
             tables.append(_detail_table(command, outcome, detail, letters, where))
     return [*tables, _cost_table(command, comparison, letters, where)]
+
+
+def letters_of(comparison: Comparison) -> dict[str, str]:
+    """What each contender is called in the tables, by its label."""
+    return {each.label: letter(number) for number, each in enumerate(comparison.contenders)}
 
 
 def letter(number: int) -> str:
@@ -100,7 +105,7 @@ def _value(row: Row) -> str:
 def _pair_table(command: str, outcome: Outcome, rows: Sequence[Row], letters: Mapping[str, str], where: str) -> Table:
     """The declared comparison: the overall difference of each pair, and what it says."""
     columns: list[Any] = [
-        ("pair", lambda row: _pair(row, letters)),
+        ("pair", lambda row: pair_words(row, letters)),
         *_difference_columns(rows),
         ("detectable", lambda row: "?" if not row["detectable"] else _scaled(row, "detectable")),
     ]
@@ -114,10 +119,10 @@ def _others_table(
     """The overall differences in all other outcomes, each in its own unit."""
     columns: list[Any] = [("outcome", _outcome_words)]
     if len(letters) > 2:
-        columns.append(("pair", lambda row: _pair(row, letters)))
+        columns.append(("pair", lambda row: pair_words(row, letters)))
         sides = ("first", "second")
     else:
-        where = f"{where}, {_pair(rows[0], letters)}"
+        where = f"{where}, {pair_words(rows[0], letters)}"
         sides = (letters[rows[0]["first"]], letters[rows[0]["second"]])
     columns.append((sides[0], lambda row: _scaled(row, "first_value")))
     columns.append((sides[1], lambda row: _scaled(row, "second_value")))
@@ -136,9 +141,9 @@ def _detail_table(command: str, outcome: Outcome, rows: Sequence[Row], letters: 
     """The differences by levels of factors, and those of effects: exploratory, all of them."""
     columns: list[Any] = [("where", detail_words)]
     if len({(row["first"], row["second"]) for row in rows}) > 1:
-        columns.append(("pair", lambda row: _pair(row, letters)))
+        columns.append(("pair", lambda row: pair_words(row, letters)))
     else:
-        where = f"{where}, {_pair(rows[0], letters)}"
+        where = f"{where}, {pair_words(rows[0], letters)}"
     columns += _difference_columns(rows)
     notes = [f"Clear in {count_clear(rows)} of {len(rows)}.", method_sentence(rows)]
     return people_table(command, f"Exploratory, {outcome.words} in detail{where}", rows, columns, notes=notes)
@@ -166,7 +171,8 @@ def _scaled(row: Row, key: str) -> str:
     return f"{scale * row[key]:.{digits}f}"
 
 
-def _pair(row: Row, letters: Mapping[str, str]) -> str:
+def pair_words(row: Row, letters: Mapping[str, str]) -> str:
+    """Which two a row is about, by their letters. Example: "A less B"."""
     return f"{letters[row['first']]} less {letters[row['second']]}"
 
 

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
@@ -18,8 +19,9 @@ from cli.progress import Advance, progress_bar, say
 from cli.run_options import RunOptions
 from probes.budget import NOTHING, Amount, usd
 from probes.experiment_file import ExperimentOptions, options_of_spec, with_windows
-from probes.experiments import needle_results, placement_results
+from probes.experiments import judge_results, needle_results, placement_results
 from probes.experiments.common import Ruler
+from probes.experiments.judge import plan_of_cells
 from probes.experiments.measures import with_possible_measures
 from probes.experiments.needle import NeedleOptions, plan_needle
 from probes.experiments.placement import plan_placement
@@ -51,8 +53,13 @@ def make_plan(options: ExperimentOptions) -> Plan:
     return plan_placement(options, ruler)
 
 
-def plan_again(probe: str, spec: Mapping[str, Any]) -> Plan:
-    """The plan of a run that is kept, from its spec: the same bytes, which the store checks."""
+def plan_again(probe: str, spec: Mapping[str, Any], cells: Iterable[Mapping[str, Any]] = ()) -> Plan:
+    """The plan of a run that is kept, from its spec: the same bytes, which the store checks.
+
+    A judge's run has what it asked about in the `cells` of its trials, which must all be there, in their order.
+    """
+    if probe == "judge":
+        return plan_of_cells(spec, cells)
     return make_plan(options_of_spec(probe, spec))
 
 
@@ -60,13 +67,16 @@ def verdicts(probe: str, results: Sequence[Result]) -> tuple[str, list[Verdict]]
     """The scorer's name and its verdicts, to be kept beside the answers."""
     if probe == "needle":
         return SCORER, needle_results.verdicts(needle_results.score_needles(results))
+    if probe == "judge":
+        return judge_results.SCORER, judge_results.verdicts(results)
     return placement_results.SCORER, placement_results.verdicts(results)
 
 
 @dataclass(slots=True)
 class _Carried:
-    """What the runs of one command came to: their tables, trials without an answer, and the money and tokens so far."""
+    """What the runs of one command came to: ids, tables, trials without an answer, money and tokens so far."""
 
+    runs: list[str] = field(default_factory=list)
     tables: list[Tables] = field(default_factory=list)
     missing: int = 0
     stopped: bool = False
@@ -91,14 +101,7 @@ def carry_out(
     plans = [make_plan(_as_the_models_can(options, load())) for _, options in experiments]
     path = run.store or default_store()
     if run.dry_run:
-        from cli.dry_run import show_estimate
-        from probes.estimate import estimate
-        from probes.experience import spent_before
-
-        estimates = [estimate(plan, load(), path, jobs=run.jobs, fresh=run.fresh) for plan in plans]
-        spent = [] if run.fresh else [spent_before(path, plan, load()) for plan in plans]
-        before = [counting(each) for each in spent if each]
-        show_estimate(estimates, output, limits=run.limits(), spent=sum_of(before))
+        show_dry_run(plans, load, path, run, output)
         return
     carried = _Carried()
     with Store.open(path) as store:
@@ -108,7 +111,7 @@ def carry_out(
             _carry_through(command, store, begun, asked, run, carried)
             if carried.stopped:
                 break  # the limits hold for all of the command
-    _show(carried, output)
+    _show(carried, path, run.report, output)
 
 
 def _as_the_models_can(options: ExperimentOptions, models: Sequence[Model]) -> ExperimentOptions:
@@ -119,13 +122,27 @@ def _as_the_models_can(options: ExperimentOptions, models: Sequence[Model]) -> E
     return fitting
 
 
+def show_dry_run(
+    plans: Sequence[Plan], load: Callable[[], list[Model]], path: Path, run: RunOptions, output: OutputOptions
+) -> None:
+    """Show what the plans would take of the models, and keep nothing; `path` is that of the store."""
+    from cli.dry_run import show_estimate
+    from probes.estimate import estimate
+    from probes.experience import spent_before
+
+    estimates = [estimate(plan, load(), path, jobs=run.jobs, fresh=run.fresh) for plan in plans]
+    spent = [] if run.fresh else [spent_before(path, plan, load()) for plan in plans]
+    before = [counting(each) for each in spent if each]
+    show_estimate(estimates, output, limits=run.limits(), spent=sum_of(before))
+
+
 def carry_on(
     command: str, store: Store, run: Run, models: Sequence[Model], options: RunOptions, output: OutputOptions
 ) -> None:
     """Go on with one run that is begun already, and show what it found; exit 3 where trials are missing."""
     carried = _Carried()
     _carry_through(command, store, run, models, options, carried)
-    _show(carried, output)
+    _show(carried, store.path, options.report, output)
 
 
 def _carry_through(
@@ -146,6 +163,7 @@ def _carry_through(
     if command == "probe run" and len(models) > 1:
         compared = models_compared(command, run.id, plan, results, identities)
         machine, people = [*machine, *compared[0]], [*people, *compared[1]]
+    carried.runs.append(run.id)
     carried.tables.append((machine, people))
     carried.missing += summary.missing + summary.failed
     carried.stopped = summary.stopped is not None
@@ -162,8 +180,13 @@ def sum_of(amounts: Sequence[Amount]) -> Amount:
     return Amount(sum(each.nano_usd or 0 for each in amounts), sum(each.tokens for each in amounts))
 
 
-def _show(carried: _Carried, output: OutputOptions) -> None:
+def _show(carried: _Carried, store: Path, page: Path | None, output: OutputOptions) -> None:
+    """Show the tables, write the page about all runs where one was asked for, and exit 3 where trials are missing."""
     emit_experiments(carried.tables, output)
+    if page is not None:
+        from cli.report_command import report_runs
+
+        report_runs(store, carried.runs, path=page)
     if carried.missing:
         trials = "trial has" if carried.missing == 1 else "trials have"
         again = "give it more to go on" if carried.stopped else "run the same command again to try again"

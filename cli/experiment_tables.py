@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from cli.judge_tables import judge_findings
 from cli.needle_findings import needle_findings
 from cli.output import Column, OutputOptions, Table
 from cli.placement_tables import placement_findings
@@ -15,7 +16,7 @@ Tables = tuple[list[Table], list[Table]]  # whole rows for programs; tables in w
 
 def experiment_tables(command: str, probe: str, results: Sequence[Result], meta: Mapping[str, Any]) -> Tables:
     """What a run found, both ways."""
-    make = {"needle": needle_findings, "placement": placement_findings}[probe]
+    make = {"needle": needle_findings, "placement": placement_findings, "judge": judge_findings}[probe]
     return make(command, results, meta)
 
 

@@ -139,9 +139,10 @@ def _chosen(asked: Sequence[Format], path: Path | None) -> OutputOptions:
     for form in FORMATS:
         if path.suffix.lower() == f".{form}":
             return OutputOptions(form, path)
+    pages = "; `needlepoint runs report` writes pages" if path.suffix.lower() in (".html", ".htm") else ""
     raise UsageError(
         f"the name {path} does not say in which form to write",
-        hint="let it end in .json, .jsonl or .csv, or add --json, --jsonl or --csv",
+        hint=f"let it end in .json, .jsonl or .csv, or add --json, --jsonl or --csv{pages}",
     )
 
 

@@ -153,6 +153,7 @@ def run(file: Path, models: tuple[str, ...], run: RunOptions, output: OutputOpti
     \b
     needlepoint probe run samples/needle.toml
     needlepoint probe run samples/placement.toml -m sim/perfect --json
+    needlepoint probe run samples/question.toml -m sim/u-shape -m sim/perfect --report question.html
 
     The file is TOML: `models`, `seed` and `store` at the top, then a table [[experiment]] for each probe, whose keys
     are `probe` and the long options of that probe with _ for -: blocks, lengths, max_tokens, ...

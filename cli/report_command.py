@@ -1,26 +1,43 @@
-"""`needlepoint runs report`: one HTML page about one or several kept runs. No model is called."""
+"""`needlepoint runs report`: one HTML page about one or several runs, kept or exported. No model is called."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
-from cli.experiment_tables import experiment_tables
-from cli.output import Table, write_atomically
-from cli.run_views import made_again, readable_results
+from cli.options import default_store, is_export
+from cli.output import write_atomically
+from cli.report_comparison import side_by_side
+from cli.report_materials import Reported, exported_runs, kept_run
 from cli.visible import visible
-from probes.report import Material, WordTable, render
-from probes.store import RunRow, Store
-from probes.verify_run import known_prompts
+from probes.report import EXCHANGES, need_libraries, render
+from probes.store import Store
+from tokenizer.errors import UserError
 
 
-def report_runs(store: Store, names: Sequence[str], *, path: Path | None, most_exchanges: int) -> None:
+def report_runs(
+    store: Path | None, names: Sequence[str], *, path: Path | None, most_exchanges: int = EXCHANGES
+) -> None:
     """Write the page about the named runs to a file, or to stdout where there is none.
 
-    UserError: there is no such run, its prompts are needed and cannot be made again, or a library is not installed.
+    A name is that of a run in the store, or a file that `runs export` wrote; runs that were asked something alike are
+    compared on the page, as `runs compare` does it.
+
+    Raises:
+        UserError: there is no such run or file, prompts are needed and cannot be made again, or a library is absent.
     """
-    runs = list({run.id: run for run in map(store.find_run, names)}.values())  # a run named twice is shown once
-    page = render([material_of(store, run) for run in runs], visible=visible, most_exchanges=most_exchanges)
+    need_libraries()
+    files = [name for name in names if is_export(name)]
+    try:
+        page = _page(_read(store, names), most_exchanges)
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as err:
+        if not files:
+            raise
+        raise UserError(
+            f"the rows in {', '.join(files)} make no page ({type(err).__name__}: {err})",
+            hint="export the runs again: needlepoint runs export RUN",
+        ) from err
     data = page.encode("utf-8")
     if path is None:
         click.echo(data, nl=False)
@@ -28,39 +45,24 @@ def report_runs(store: Store, names: Sequence[str], *, path: Path | None, most_e
         write_atomically(path, data)
 
 
-def material_of(store: Store, run: RunRow) -> Material:
-    """All that a report needs of a run: its tables as `runs show` has them, its prompts, answers and costs."""
-    trials = store.trials(run.id)
-    results = readable_results(store, run, trials)
-    machine, people = experiment_tables("runs report", run.probe, results, {"run": run.id, **run.spec})
-    if run.probe == "placement":  # these results hold their prompts already
-        prompts, missing = {each.trial_id: each.trial.request.messages for each in results}, ""
-    else:
-        plan, why = made_again(run)
-        known = known_prompts(store, trials, plan)
-        prompts = {each.result.trial_id: known[each.prompt_hash] for each in trials if each.prompt_hash in known}
-        missing = "" if len(prompts) == len({each.result.trial_id for each in trials}) else why or "they have changed"
-    return Material(
-        id=run.id,
-        probe=run.probe,
-        spec=run.spec,
-        created_utc=run.created_utc,
-        code_version=run.code_version,
-        identities=dict(zip(run.models, run.identities, strict=True)),
-        results=results,
-        rows={table.key: table.rows for table in machine},
-        tables=[word_table(table) for table in people],
-        prompts=prompts,
-        no_prompts=missing,
-        answered_before=sum(each.answered_by not in (None, run.id) for each in trials),
-    )
+def _read(path: Path | None, names: Sequence[str]) -> list[Reported]:
+    """The runs of all names, each once, however often it is named."""
+    found: dict[str, Reported] = {}
+    with ExitStack() as stack:
+        store: Store | None = None
+        for name in dict.fromkeys(names):
+            if is_export(name):
+                read = exported_runs(Path(name))
+            else:
+                store = store or stack.enter_context(Store.open(path or default_store(), must_exist=True))
+                run = store.find_run(name)
+                read = [] if run.id in found else [kept_run(store, run)]
+            for each in read:
+                found.setdefault(each.material.id, each)
+    return list(found.values())
 
 
-def word_table(table: Table) -> WordTable:
-    """A table for people, as the page shows it."""
-    return WordTable(
-        table.title or table.key,
-        [column.title for column in table.columns],
-        [[str(row.get(column.key, "")) for column in table.columns] for row in table.rows],
-        list(table.notes),
-    )
+def _page(runs: Sequence[Reported], most_exchanges: int) -> str:
+    compared = side_by_side([each.compared for each in runs])
+    materials = [each.material for each in runs]
+    return render(materials, compared, visible=visible, most_exchanges=most_exchanges)

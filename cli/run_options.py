@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from cli.options import base_url_option, jobs_option, store_option
+from cli.options import PAGE_TO_WRITE, base_url_option, jobs_option, store_option
 from tokenizer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class RunOptions:
     max_tokens_total: int | None
     allow_unpriced: bool
     dry_run: bool
+    report: Path | None
     retry_errors: bool
     fresh: bool
     keep_prompts: bool
@@ -110,6 +111,12 @@ OPTIONS = (
         "--dry-run", is_flag=True, help="Ask nobody and keep nothing: say what the run would ask, take and cost."
     ),
     click.option(
+        "--report",
+        type=PAGE_TO_WRITE,
+        metavar="FILE.html",
+        help="Also write one HTML page about all of it, as `runs report` does, e.g. study.html.",
+    ),
+    click.option(
         "--max-retries",
         type=click.IntRange(min=0, max=100),
         default=5,
@@ -175,12 +182,23 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
     def with_run(**given: Any) -> None:
         values = {name: given.pop(name) for name in names}
         values["extra"] = parsed_extra(values["extra"])
+        if values["report"] is not None:
+            _check_report(dry_run=values["dry_run"])
         command(run=RunOptions(**values), **given)
 
     wrapped: Callable[..., None] = with_run
     for option in reversed(OPTIONS):
         wrapped = option(wrapped)
     return wrapped
+
+
+def _check_report(*, dry_run: bool) -> None:
+    """Refuse a report that cannot be made, before the first call and not after the last."""
+    if dry_run:
+        raise UsageError("--report tells what was found, and --dry-run asks nobody", hint="leave one of them out")
+    from probes.report import need_libraries
+
+    need_libraries()
 
 
 def parsed_extra(given: tuple[str, ...]) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def show_trials(
     chosen = trials_where(run.probe, trials, where) if where else trials
     texts = None
     if prompts:
-        plan, why = made_again(run)
+        plan, why = made_again(run, trials)
         texts = known_prompts(store, chosen, plan)
         if unknown := sum(trial.prompt_hash not in texts for trial in chosen):
             say(f"warning: {unknown} of {len(chosen)} prompts cannot be shown, as {why or _why_not(run)}")
@@ -139,10 +139,10 @@ def readable_rows(run: ExportedRun, path: Path) -> tuple[Result, ...]:
     return tuple(_with_messages(result, prompts[name]) for result, name in pairs)
 
 
-def made_again(run: RunRow) -> tuple[Plan | None, str]:
-    """The run's plan from its spec, or why there is none."""
+def made_again(run: RunRow, trials: Sequence[TrialRow] = ()) -> tuple[Plan | None, str]:
+    """The run's plan from its spec, or why there is none; that of a judge's run from the cells of its `trials`."""
     try:
-        return plan_again(run.probe, run.spec), ""
+        return plan_again(run.probe, run.spec, [trial.result.trial.cell for trial in trials]), ""
     except UserError as err:
         return None, str(err)
 
@@ -181,8 +181,12 @@ def resume_run(store: Store, run: RunRow, options: RunOptions, output: OutputOpt
     if not store.pending(run.id, retry_errors=options.retry_errors):
         _tell_finished(store, run)
         show_tables(store, run, (), output)
+        if options.report is not None:
+            from cli.report_command import report_runs
+
+            report_runs(store.path, [run.id], path=options.report)
         return
-    plan, why = made_again(run)
+    plan, why = made_again(run, store.trials(run.id))
     if plan is None:
         raise not_again(run, why)
     if options.dry_run:
@@ -282,7 +286,7 @@ def export_run(store: Store, run: RunRow, output: OutputOptions) -> None:
 
 def verify_and_tell(store: Store, run: RunRow, output: OutputOptions) -> None:
     """Say what is wrong with a run, and exit 1 if anything is."""
-    plan, why = made_again(run)
+    plan, why = made_again(run, store.trials(run.id))
     found = verify_run(store, run, plan, why)
     rows = [{"kind": each.kind, "position": each.position, "trial": each.trial, "what": each.what} for each in found]
     columns = [Column(key, key.capitalize()) for key in ("kind", "position", "trial", "what")]

@@ -1,24 +1,22 @@
 """`needlepoint runs`: what was run, its tables and its single trials again, without calling any model."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
 
-from cli.options import OrderedGroup, default_store, store_option
-from cli.output import Column, OutputOptions, Table, on_terminal, output_options
+from cli.judge_command import judge
+from cli.options import PAGE_TO_WRITE, OrderedGroup, default_store, is_export, store_option
+from cli.output import OutputOptions, on_terminal, output_options
+from cli.run_list import for_people, run_list
 from cli.run_options import RunOptions, run_options
 from cli.tables import emit_both
-from probes.prices import NANO
 from tokenizer.errors import UsageError, UserError
 
 if TYPE_CHECKING:
     from probes.store import RunRow, Store
-
-EXPORTS = (".jsonl", ".json", ".csv")
 
 
 @click.group(cls=OrderedGroup)
@@ -64,42 +62,8 @@ def list_runs(store: Path | None, output: OutputOptions) -> None:
     if store is not None or default_store().exists():
         with _open(store) as opened:
             found = opened.runs()
-    rows = [_list_row(row) for row in found]
-    columns = [
-        Column("run", "Run"),
-        Column("probe", "Probe"),
-        Column("models", "Models"),
-        Column("texts", "Texts"),
-        Column("created_utc", "Created (UTC)"),
-        *(Column(key, key.capitalize(), align="right") for key in ("trials", "answered", "failed", "lost")),
-        Column("cost_usd", "Cost", align="right"),
-        Column("unknown_cost_calls", "Unknown cost", align="right"),
-        Column("task", "Task"),
-        Column("framing", "Framing"),
-    ]
-    notes = [] if rows else ["No run yet; try: needlepoint probe needle -m sim/u-shape -n 20"]
-    table = Table("runs list", columns, rows, title="Runs", notes=notes)
-    emit_both([table], [_list_for_people(table)], output)
-
-
-def _list_for_people(table: Table) -> Table:
-    """What fits eighty columns: no date, as a run's id begins with it, and no column that says nothing."""
-    rows = [
-        {
-            **row,
-            "answered": f"{row['answered']}/{row['trials']}",
-            "cost": _cost_words(row),
-            "probe": ", ".join(filter(None, [row["probe"], row["framing"], row["task"]])),
-        }
-        for row in table.rows
-    ]
-    columns = [column for column in table.columns if column.key in ("run", "probe", "models", "texts", "answered")]
-    for key in ("failed", "lost"):
-        if any(row[key] for row in rows):
-            columns.append(Column(key, key.capitalize(), align="right"))
-    if any(row["cost_usd"] != 0 for row in rows):
-        columns.append(Column("cost", "Cost", align="right"))
-    return replace(table, columns=columns, rows=rows)
+    table = run_list(found)
+    emit_both([table], [for_people(table)], output)
 
 
 @runs.command("show")
@@ -148,7 +112,7 @@ def show_run(
     single = prompts or answers or attempts
     if limit is not None and not single:
         raise UsageError("--limit is for single trials", hint="add --prompts, --answers or --attempts")
-    if Path(name).suffix.lower() in EXPORTS:
+    if is_export(name):
         if single or where:
             raise UsageError(f"{name} is shown as tables only", hint="its rows can be read with any program")
         show_export(Path(name), output)
@@ -213,6 +177,9 @@ def score(name: str, scorer: str, store: Path | None, output: OutputOptions) -> 
         score_run(opened, opened.find_run(name), scorer, output)
 
 
+runs.add_command(judge)
+
+
 @runs.command()
 @click.argument("names", metavar="[RUN]...", nargs=-1, shell_complete=_complete)
 @click.option(
@@ -259,7 +226,7 @@ def compare(
     "-o",
     "--output",
     "path",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=PAGE_TO_WRITE,
     metavar="FILE.html",
     help="Write the page to FILE.html, e.g. report.html, instead of stdout.",
 )
@@ -276,24 +243,20 @@ def compare(
 def report(names: tuple[str, ...], path: Path | None, limit: int, store: Path | None) -> None:
     """Write one HTML page about a run, or several: question, plan, figures, tables, prompts, answers, limits.
 
-    The page stands alone: it needs no network and runs no script. RUN is `latest` (the default) or the beginning of an
-    id. It takes the packages of needlepoint[report].
+    The page stands alone: it needs no network and runs no script. RUN is `latest` (the default), the beginning of an
+    id, or a file that `runs export` wrote. Models that were asked the same stand side by side on it, as `runs compare`
+    has them. It takes the packages of needlepoint[report].
 
     \b
     needlepoint runs report -o report.html
     needlepoint runs report 20261122-0934 20261122-0841 -o both.html
-    needlepoint runs report latest -n 40 > report.html
+    needlepoint runs report samples/study/single.jsonl -n 40 > single.html
     """
     if path is None and on_terminal():
         raise UsageError("a page is not for a terminal", hint="name a file for it, e.g. -o report.html")
-    if path is not None and path.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"the report is an HTML page, and {path} is not named so", hint="let it end in .html")
-    if path is not None and not path.absolute().parent.is_dir():
-        raise UserError(f"there is no directory {path.absolute().parent}", hint="make it first, or write elsewhere")
     from cli.report_command import report_runs
 
-    with _open(store) as opened:
-        report_runs(opened, names or ("latest",), path=path, most_exchanges=limit)
+    report_runs(store, names or ("latest",), path=path, most_exchanges=limit)
 
 
 class WithKeys(click.Command):
@@ -350,46 +313,9 @@ def verify(name: str, store: Path | None, output: OutputOptions) -> None:
         verify_and_tell(opened, opened.find_run(name), output)
 
 
-def _list_row(row: "RunRow") -> dict[str, Any]:
-    unknown = row.unknown_cost_calls
-    return {
-        "run": row.id,
-        "probe": row.probe,
-        "models": ", ".join(row.models),
-        "texts": _texts(row.spec),
-        "created_utc": row.created_utc,
-        "trials": row.trials,
-        "answered": row.answered,
-        "failed": row.failed,
-        "lost": row.lost,
-        "cost_usd": None if unknown and not row.known_nano_usd else row.known_nano_usd / NANO,
-        "unknown_cost_calls": unknown,
-        "task": _words(row.spec.get("task")),
-        "framing": _words(row.spec.get("framing")),
-    }
-
-
-def _words(value: Any) -> str | None:
-    """What a spec says of a run, one word or several; None where it has no word for it."""
-    return ", ".join(map(str, value)) if isinstance(value, list) else value
-
-
-def _cost_words(row: Mapping[str, Any]) -> str:
-    """Example: "$0.0123", "$0.0123 + ?" where the price of some calls is unknown, "?" where it is of all."""
-    if row["cost_usd"] is None:
-        return "?"
-    known = f"${row['cost_usd']:.4f}" if row["cost_usd"] else "-"
-    return f"{known} + ?" if row["unknown_cost_calls"] else known
-
-
-def _texts(spec: Mapping[str, Any]) -> str:
-    """How many texts of which lengths: "10 x 500, 1000"."""
-    return f"{spec['blocks']} x {', '.join(str(length) for length in spec['lengths'])}"
-
-
 def _refuse_file(name: str, hint: str) -> None:
-    """Exported rows are for `runs show`; everything else is done with a run that is kept in the store."""
-    if Path(name).suffix.lower() in EXPORTS:
+    """Exported rows are for showing, comparing and reporting; all else is done with a run of the store."""
+    if is_export(name):
         raise UsageError(f"{name} is a file of exported rows, and this command takes a run of the store", hint=hint)
 
 

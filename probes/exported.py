@@ -45,7 +45,8 @@ USAGE = tuple(key for key in NUMBERS if "_tokens" in key)
 class ExportedRun:
     """One run out of a file of rows: its results, in the order of their positions, with what stands beside each.
 
-    `prompt_hashes` are those of the messages sent, `identities` those of the model that was asked.
+    `prompt_hashes` are those of the messages sent, `identities` those of the model that was asked. `answered_before`:
+    how many trials an earlier run's answer was used for.
     """
 
     id: str
@@ -55,6 +56,8 @@ class ExportedRun:
     results: tuple[Result, ...]
     prompt_hashes: tuple[str, ...]
     identities: tuple[Mapping[str, Any], ...]
+    code_version: str = "unknown"
+    answered_before: int = 0
 
 
 def read_rows(path: Path) -> list[Result]:
@@ -94,6 +97,8 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> ExportedRun:
         tuple(map(_result, rows)),
         tuple(row["request"]["prompt"] for row in rows),
         tuple(row["request"]["model"] for row in rows),
+        str(rows[0].get("code_version") or "unknown"),
+        sum(row.get("answered_by") not in (None, run_id) for row in rows),
     )
 
 

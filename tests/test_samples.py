@@ -34,7 +34,8 @@ def scripts(text: str) -> dict[str, int]:
 
 
 def texts() -> list[Path]:
-    return sorted(path for path in SAMPLES.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    files = (path for path in SAMPLES.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return sorted(path for path in files if path.suffix != ".png")
 
 
 def test_every_sample_is_there():

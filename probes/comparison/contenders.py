@@ -82,6 +82,29 @@ def contenders_of(runs: Sequence[ComparedRun], baseline: Sequence[ComparedRun] =
     return found
 
 
+def asked_alike(runs: Sequence[ComparedRun]) -> list[list[ComparedRun]]:
+    """Runs of one probe in groups: those that share a question stand in one, in the order of their first.
+
+    What stands in different groups has nothing in common that could be compared: other tasks, lengths or seeds. A
+    control, such as a question without its text, is the same in many experiments and makes none of them alike.
+    """
+    known = _shared_cell_keys(runs)
+    groups: list[tuple[list[ComparedRun], set[Key]]] = []
+    for run in runs:
+        questions = (asked for asked in run.trials if asked.result.trial.cell.get("control") is None)
+        group, keys = [run], {_key(run.probe, asked, known) for asked in questions}
+        apart = []
+        for there, theirs in groups:
+            if keys & theirs:
+                group, keys = [*there, *group], keys | theirs
+            else:
+                apart.append((there, theirs))
+        groups = [*apart, (group, keys)]
+    place = {id(run): number for number, run in enumerate(runs)}
+    ordered = [sorted(group, key=lambda run: place[id(run)]) for group, _ in groups]
+    return sorted(ordered, key=lambda group: place[id(group[0])])
+
+
 def identical_trials(contenders: Sequence[Contender]) -> list[Key]:
     """The trials that all contenders were asked, in the order of the first.
 

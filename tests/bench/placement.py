@@ -71,7 +71,7 @@ def study(folder: Path, blocks: int, measures: Sequence[str]) -> list[dict[str, 
         assert machine
         assert people
         with stages.timed("report"):
-            report_runs(store, ["latest"], path=folder / "report.html", most_exchanges=12)
+            report_runs(store.path, ["latest"], path=folder / "report.html")
     return stages.rows
 
 

@@ -25,7 +25,7 @@ NEEDLE = ("probe", "needle", "-m", "sim/u-shape", "-n", "2", "--lengths", "150")
 CELL = ["actual_depth", "asked", "depth", "haystack_tokens", "layout", "length_tokens", "name", "offset"]
 LIST_KEYS = [
     *("run", "probe", "models", "texts", "created_utc", "trials", "answered", "failed", "lost"),
-    *("cost_usd", "unknown_cost_calls", "task", "framing"),
+    *("cost_usd", "unknown_cost_calls", "task", "framing", "judged_run"),
 ]
 VERDICT_KEYS = ["scorer", "outcome", "given", "lenient", "share"]
 ANSWER_KEYS = [

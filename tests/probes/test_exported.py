@@ -12,7 +12,7 @@ from probes.exported import read_rows, read_runs
 from probes.models.base import RequestRejected, TokenLogprob
 from probes.plan import Plan, PlannedTrial
 from probes.store import Store
-from probes.trial_rows import MEANINGS, judged, trial_row
+from probes.trial_rows import JUDGES_ONLY, MEANINGS, judged, trial_row
 from tests.probes.store_helpers import FULL_ANSWER, StillModel, asks
 from tokenizer.errors import UserError
 
@@ -81,7 +81,7 @@ def test_a_row_says_what_its_keys_mean(filled: Path, tmp_path: Path) -> None:
     assert first["schema"] == "needlepoint.trial/1"
     flat = {key.removeprefix("cell_") for key in first if key.startswith("cell_")}
     assert flat == {"depth", "asked", "name", "layout", "note", "only", "measure"}
-    assert {key for key in first if not key.startswith("cell_")} == set(MEANINGS) - {"cell_*"}
+    assert {key for key in first if not key.startswith("cell_")} == set(MEANINGS) - {"cell_*", *JUDGES_ONLY}
     assert (first["outcome"], first["given"], first["cost_usd"], first["calls"]) == ("hit", [1], 1.5e-6, 1)
     assert (second["answer"], second["cell_only"], first["cell_only"]) == ("", "here", None)
     assert (measured["outcome"], measured["logprob_nats"]) == (None, None)  # minus infinity is no JSON
