@@ -14,8 +14,9 @@ Columns = list[tuple[str, Callable[[Row], str]]]
 _BESIDE = {"coverage_matched_rate": "cut", "coverage_adjusted_rate": "adjusted", "centre_of_mass": "shift"}
 _ABOUT_BESIDE = (
     "cut: both answers cut after as many words as the shorter one has; adjusted: what a line over their lengths leaves "
-    "at equal length; both in points. shift: of the centre of what is kept, in % of the text. The unit is the block; "
-    "95% intervals that resample blocks; exploratory, without a test."
+    "at equal length; both in points. shift: of the centre of what is kept, in % of the text; clear where its interval "
+    "and its sign-flip test, corrected over the contrasts here (Holm), both say so. The unit is the block; 95% "
+    "intervals that resample blocks; exploratory."
 )
 
 

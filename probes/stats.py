@@ -70,7 +70,10 @@ def rate_interval(shares: Sequence[float], *, seed: int) -> Interval | None:
     """The mean of one share a block, 0 to 1, with its interval over blocks; None where there is no block.
 
     Wilson's where every block is a plain yes or no, the bootstrap over blocks where a block holds several answers.
-    Blocks that are all alike leave nothing to resample: then Wilson's, for as many blocks.
+    Blocks that are all alike leave nothing to resample: then Wilson's, for as many blocks. Where a mean above 0.9 hides
+    a few blocks that are far below it (a correlation of 0.3 inside blocks), the bootstrap covers in 89 to 95 cases of
+    100: no interval knows of bad blocks that it has not met, and Wilson's, which covers, is three times as wide where
+    blocks do not differ.
 
     Example: rate_interval([1.0] * 10, seed=1) -> about Interval(1.0, 0.72, 1.0)
     """

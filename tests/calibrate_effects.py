@@ -59,8 +59,15 @@ def no_effect(outcome: str) -> Effect:
             Check("covers", "recency, after", 0.0, position("after", outcome, "recency")),
             *nothing(outcome, *pairs, *([("bookend", "none")] if outcome == COVERAGE else [])),
             Check("silent", "any declared contrast (Holm)", 0, any_contrast(outcome)),
+            *(no_shift("after", "before") if outcome == COVERAGE else ()),
         ),
     )
+
+
+def no_shift(arm: str, control: str) -> list[Check]:
+    """What is kept stands where it stood, however much it is."""
+    read = contrast("centre_of_mass", arm, control)
+    return [Check(what, f"{arm} - {control}, centre of mass", 0, read) for what in ("covers", "silent")]
 
 
 def recency(outcome: str) -> Effect:
@@ -95,6 +102,7 @@ def last_instruction(outcome: str) -> Effect:
             *(Check("covers", f"{arm} - {control}", gain, contrast(outcome, arm, control)) for arm, control in pairs),
             Check("covers", "net of padding", gain, net(outcome, "padded")),
             *nothing(outcome, ("before", "padded-before"), *([("bookend", "after")] if outcome == COVERAGE else [])),
+            *(no_shift("after", "before") if outcome == COVERAGE else ()),  # more is kept, and all over the text alike
         ),
     )
 

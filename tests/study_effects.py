@@ -1,6 +1,8 @@
 """The study's tables of differences: ends against middle, where the question and the instruction stand, lengths."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +11,21 @@ from cli.placement_tables import placement_rows
 from cli.run_views import readable_rows
 from probes.experiments.needle_effects import NATS
 from probes.experiments.needle_factors import level_name
-from probes.experiments.needle_rates import hit_rate
-from probes.experiments.needle_results import score_needles
+from probes.experiments.needle_rates import hit_rate, hits_by_block
+from probes.experiments.needle_results import Scored, score_needles
 from probes.experiments.placement_results import read_outcomes
 from probes.exported import read_runs
-from probes.stats import p_words
-from tests.study_cells import Row, interval, part_file, percent
+from probes.stats import LEAST_P, PairedDifference, interaction, p_words, rate_interval
+from tests.study_cells import Row, interval, part_file, percent, points
 
 SEED = 1
 Rows = Mapping[str, Sequence[Row]]
 Found = dict[str, list[dict[str, Any]]]
 
 
+@cache
 def findings(rows: Path, part: str) -> Found:
-    """Every table of a part, as its command made them."""
+    """Every table of a part, as its command made them; read once, as several tables of ours are made from them."""
     path = part_file(rows, part)
     (run,) = read_runs(path)
     found = readable_rows(run, path)
@@ -42,7 +45,8 @@ def difference(row: Row | None, key: str = "difference") -> str:
     return f"{value} [{low}, {high}], p {p_value if p_value.startswith('<') else f'= {p_value}'}"
 
 
-def _one(rows: Sequence[Row], **wanted: Any) -> Row | None:
+def one(rows: Sequence[Row], **wanted: Any) -> Row | None:
+    """The first row that says all of this."""
     return next((row for row in rows if all(row[key] == value for key, value in wanted.items())), None)
 
 
@@ -59,7 +63,7 @@ def ends(rows: Path) -> Iterator[Sequence[str]]:
         "lift_nats": "lift by log-probability, nats",
     }
     for outcome, name in names.items():
-        sides = [_one(contrasts, outcome=outcome, level=level) for level in ("ends", "end")]
+        sides = [one(contrasts, outcome=outcome, level=level) for level in ("ends", "end")]
         blocks = next((row["blocks"] for row in sides if row), 0)
         yield [name, *map(difference, sides), str(blocks)]
 
@@ -102,6 +106,69 @@ def effective(rows: Path) -> Iterator[Sequence[str]]:
         yield [part.removeprefix("effective-"), *cells, *both, str(len({each.block for each in scored}))]
 
 
+def scaling(rows: Path) -> Iterator[Sequence[str]]:
+    """Finding against combining: how right answers fall with the length of the text, and by how much one falls more."""
+    found = {task: right_by_length(rows, part) for task, part in SCALING_PARTS.items()}
+    lengths = sorted(set().union(*found.values()))
+    yield [
+        "Task",
+        *(f"{length:,}" for length in lengths),
+        "Each doubling, points",
+        "Less chain, each doubling",
+        "Blocks",
+    ]
+    for task, by_length in found.items():
+        rates = [rate_interval(list(by_length.get(length, {}).values()), seed=SEED) for length in lengths]
+        cells = [interval(rate.estimate, rate.low, rate.high) if rate else "-" for rate in rates]
+        less_chain = "-" if task == "chain" else slope_difference(by_length, found["chain"])
+        if isinstance(less_chain, PairedDifference):
+            less_chain = with_p(less_chain)
+        blocks = len(set().union(*by_length.values()))
+        yield [task, *cells, with_p(interaction(by_length, seed=SEED, most=1.0)), less_chain, str(blocks)]
+
+
+SCALING_PARTS = {"single": "effective-single", "multi-key": "effective-multi-key", "chain": "chain-lengths"}
+FLOOR = 0.3  # a task that fewer answers get right in the shortest text has no way left to fall
+ByLength = Mapping[int, Mapping[int, float]]  # length -> block -> share of right answers
+
+
+def right_by_length(rows: Path, part: str) -> ByLength:
+    """The share of right answers in each block, at each length, controls left out."""
+    asked: dict[int, list[Scored]] = defaultdict(list)
+    for each in score_needles(list(read_runs(part_file(rows, part))[0].results)):
+        if each.cell["control"] is None:
+            asked[each.cell["length_tokens"]].append(each)
+    return {length: hits_by_block(group) for length, group in sorted(asked.items())}
+
+
+def slope_difference(finding: ByLength, combining: ByLength) -> PairedDifference | str:
+    """By how much more each doubling of the text takes from combining than from finding; in words where it cannot.
+
+    The difference of two slopes over log2(length) is the slope of the difference, one a block: blocks of one number
+    have the same filler where the seeds agree, and are paired by their number where not.
+    """
+    shortest = min(combining)
+    right, blocks = sum(combining[shortest].values()), len(combining[shortest])
+    if right < FLOOR * blocks:
+        return f"not measurable: {right:.0f} of {blocks} right in the shortest text"
+    apart = {
+        length: {
+            block: right - combining[length][block] for block, right in by_block.items() if block in combining[length]
+        }
+        for length, by_block in finding.items()
+        if length in combining
+    }
+    found = interaction(apart, seed=SEED, most=1.0)
+    return found or "not measurable: one length"
+
+
+def with_p(found: PairedDifference | None) -> str:
+    """A difference of rates in points, with its interval and p."""
+    if found is None:
+        return "-"
+    return f"{points(found)}, p {'' if found.p_value < LEAST_P else '= '}{p_words(found.p_value)}"
+
+
 def _effective(row: Row | None) -> str:
     if row is None:
         return "-"
@@ -124,7 +191,7 @@ def arms(rows: Path) -> Iterator[Sequence[str]]:
     lengths = sorted({row["length_tokens"] for row in found})
     yield ["Instruction", *(f"margin, {length:,}" for length in lengths), *(f"kept, {length:,}" for length in lengths)]
     for arm in dict.fromkeys(row["arm"] for row in found):
-        cells = [_one(found, arm=arm, length_tokens=length) for length in lengths]
+        cells = [one(found, arm=arm, length_tokens=length) for length in lengths]
         yield [arm, *(_margin(cell) for cell in cells), *(_coverage(cell) for cell in cells)]
 
 
@@ -138,8 +205,8 @@ def arm_contrasts(rows: Path) -> Iterator[Sequence[str]]:
         pairs = dict.fromkeys((row["arm"], row["control"]) for row in declared if row["outcome"] == outcome)
         for arm, control in pairs:
             key = {"outcome": outcome, "arm": arm, "control": control}
-            cells = [difference(_one(declared, **key, length_tokens=length)) for length in lengths]
-            slope = _one(found["length_interaction"], **key)
+            cells = [difference(one(declared, **key, length_tokens=length)) for length in lengths]
+            slope = one(found["length_interaction"], **key)
             yield [f"{arm} less {control}, {unit}", *cells, difference(slope, "per_doubling")]
 
 
@@ -159,7 +226,7 @@ def framing_contrasts(rows: Path) -> Iterator[Sequence[str]]:
         if row["declared"]:
             key = {name: row[name] for name in ("outcome", "arm", "control")}
             unit = "nats" if row["outcome"].endswith("_nats") else "points"
-            cells = [difference(_one(found[framing], **key)) for framing in ("transcript", "chat")]
+            cells = [difference(one(found[framing], **key)) for framing in ("transcript", "chat")]
             yield [f"{row['arm']} less {row['control']}, {unit}", *cells]
 
 
@@ -180,6 +247,7 @@ EFFECT_TABLES: Mapping[str, Callable[[Path], Iterator[Sequence[str]]]] = {
     "places": places,
     "place_contrasts": place_contrasts,
     "effective": effective,
+    "scaling": scaling,
     "arms": arms,
     "arm_contrasts": arm_contrasts,
     "framings": framings,

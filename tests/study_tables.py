@@ -18,6 +18,7 @@ from probes.experiments.needle_results import Scored, position_rows, score_needl
 from probes.plan import Result
 from tests.study_cells import Row, interval, nats, percent, points, results
 from tests.study_effects import EFFECT_TABLES
+from tests.study_predictions import PREDICTION_TABLES
 from tests.study_speed import SPEED
 
 ROWS = Path(__file__).resolve().parent.parent / "samples" / "study"
@@ -179,4 +180,5 @@ TABLES: Mapping[str, Callable[[Path], Iterator[Sequence[str]]]] = {
     "tasks": tasks,
     "speed": speed,
     **EFFECT_TABLES,
+    **PREDICTION_TABLES,
 }

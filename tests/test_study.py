@@ -17,6 +17,7 @@ from cli.experiment_runs import make_plan
 from cli.main import needlepoint
 from probes.experiment_file import read_experiment_file
 from tests.study import PARTS, study
+from tests.study_predictions import PREDICTION_TABLES
 from tests.study_speed import SPEED, measure_speed, speeds
 from tests.study_tables import TABLES, tables
 
@@ -127,8 +128,13 @@ def test_the_study_has_the_contrasts_that_it_should() -> None:
         "the pilot is as the whole, but shorter"
     )
     assert pilot.seed != places.seed, "and of other texts"
-    for name in ("effective-single", "effective-multi-key"):
+    for name in ("effective-single", "effective-multi-key", "chain-lengths"):
         assert (min(options(name).lengths), max(options(name).lengths)) == (250, 4000)
+    assert options("chain-lengths").seed == options("effective-single").seed, "so that their texts are the same"
+    assert options("headings").structure == ("plain", "headings")
+    own, told = options("placement-kinds-chat"), options("placement-kinds-transcript")
+    assert own == told.model_copy(update={"framing": "chat"})
+    assert (own.facts, own.measure) == ("typed", ("margin",))
     arms = options("placement-arms")
     assert (arms.lengths, arms.blocks) == ((400, 800, 1600), 20)
     assert {"irrelevant-before", "irrelevant-after"} < set(arms.place)
@@ -221,7 +227,8 @@ def test_the_arms_and_framings_are_shown_with_their_contrasts(short_rows, capsys
 
 def test_what_is_not_there_is_said(tmp_path, capsys):
     tables(*TABLES, rows=tmp_path)
-    assert capsys.readouterr().out.count("`make study` writes it") == len(TABLES)
+    of_parts = len(TABLES) - len(PREDICTION_TABLES)  # predictions have lines without rows, too
+    assert capsys.readouterr().out.count("`make study` writes it") == of_parts
 
 
 def test_speeds_are_tokens_a_second():

@@ -16,6 +16,7 @@ from probes.experiments.placement_options import declared_contrasts
 from probes.experiments.placement_outcomes import (
     ArmOutcome,
     Blocks,
+    Mass,
     Outcomes,
     Setting,
     answer_value,
@@ -26,6 +27,7 @@ from probes.experiments.placement_outcomes import (
     least_measurable,
     matched_values,
     mean,
+    shift_values,
 )
 from probes.matched_length import difference_at_equal_length
 from probes.missing import paired_worst_case
@@ -78,7 +80,7 @@ def contrast_rows(outcomes: Outcomes, *, seed: int, declared: Declared | None = 
     the difference would lie if every missing answer had been the worst or the best that it can be. `equivalent`:
     whether the 90 % interval lies inside plus and minus `equivalence_margin`. `coverage_matched_rate`: both answers cut
     after as many words as the shorter one has; `coverage_adjusted_rate`: what a line over their lengths leaves at equal
-    length. Of the centre of mass, the rows have no test. Rows that compare two differences ("after less padded-after")
+    length. `centre_of_mass`: its shift, exploratory. Rows that compare two differences ("after less padded-after")
     follow the others, and are exploratory.
     """
     declared = declared or Declared()
@@ -121,7 +123,7 @@ def _family(blocks: Blocks, pairs: Sequence[Pair], outcome: str, declared: Decla
     corrected = holm([difference.p_value for _, difference in found])
     return [
         _row(outcome, pair, difference, p_holm)
-        | _equivalence([] if outcome in AT_LENGTH[1:] else list(values[pair].values()), outcome, declared, seed)
+        | _equivalence([] if outcome in AT_LENGTH[1:] else list(values[pair].values()), outcome, declared, seed, most)
         | _missing(blocks, pair, outcome)
         | {"declared": outcome in DECLARED, "unit": "block", "test": TEST, "correction": CORRECTION, "tests": tests}
         for (pair, difference), p_holm in zip(found, corrected, strict=True)
@@ -169,7 +171,7 @@ def _net_rows(blocks: Blocks, arms: Sequence[str], outcome: str, declared: Decla
             pair = (" less ".join(after), " less ".join(before))
             rows.append(
                 _row(outcome, pair, found, found.p_value)
-                | _equivalence(differences, outcome, declared, seed)
+                | _equivalence(differences, outcome, declared, seed, most)
                 | {"missing": None, "worst_low": None, "worst_high": None}
                 | {"declared": False, "unit": "block", "test": TEST, "correction": None, "tests": 1}
             )
@@ -190,14 +192,14 @@ def block_differences(blocks: Blocks, pair: Pair, outcome: str) -> dict[int, flo
     return differences
 
 
-def _equivalence(differences: Sequence[float], outcome: str, declared: Declared, seed: int) -> Row:
+def _equivalence(differences: Sequence[float], outcome: str, declared: Declared, seed: int, most: float) -> Row:
     """Whether the data say that there is no effect worth the name; nats have no margin that anyone declared.
 
-    `no_effect_beyond`: the smallest margin for which they would say so.
+    `no_effect_beyond`: the smallest margin for which they would say so. `most`: the largest difference there can be.
     """
     is_rate = outcome not in NATS
     margin = declared.equivalence if is_rate else None
-    found = equivalence(differences, margin=margin or math.inf, seed=seed, most=1.0 if is_rate else math.inf)
+    found = equivalence(differences, margin=margin or math.inf, seed=seed, most=most)
     row: Row = {"equivalence_margin": margin}
     if found is None or found.blocks < 2:
         return row | dict.fromkeys(_EQUIVALENCE)
@@ -233,22 +235,28 @@ def _missing(blocks: Blocks, pair: Pair, outcome: str) -> Row:
 
 
 def _shift_rows(blocks: Blocks, pairs: Sequence[Pair], seed: int) -> list[Row]:
-    """How far the centre of what is kept moves between two arms, in shares of the text, over blocks that have both."""
-    rows = []
-    for arm, control in pairs:
-        masses = [
-            (first, second)
-            for arms in blocks.values()
-            if (first := kept_mass(arms.get(arm))) and (second := kept_mass(arms.get(control)))
-        ]
-        shift = centre_shift(masses, seed=seed)
-        if shift is None:
-            continue
-        row: Row = {"outcome": "centre_of_mass", "arm": arm, "control": control, "blocks": len(masses)}
-        row |= {"difference": shift.estimate, "low": shift.low, "high": shift.high}
-        row |= dict.fromkeys(("p_value", "detectable", "p_holm"))
-        rows.append(row | {"declared": False, "unit": "block", "test": None, "correction": None, "tests": len(pairs)})
-    return rows
+    """How far the centre of what is kept moves between two arms, in shares of the text, over blocks that have both.
+
+    The interval is that of the shift itself, a difference of two ratios; the test goes by what each block adds to it.
+    """
+    masses = {pair: _masses(blocks, pair) for pair in pairs}
+    shifts = {pair: shift for pair, both in masses.items() if (shift := centre_shift(both, seed=seed)) is not None}
+    rows, tested = [], []
+    for (arm, control), shift in shifts.items():
+        values = shift_values(masses[arm, control])
+        found = paired_difference(values, seed=seed, tests=len(shifts))
+        assert found is not None  # as there is a shift
+        row: Row = {"outcome": "centre_of_mass", "arm": arm, "control": control} | found.row()
+        rows.append(row | {"difference": shift.estimate, "low": shift.low, "high": shift.high})
+        tested.append(found.p_value)
+    family = {"declared": False, "unit": "block", "test": TEST, "correction": CORRECTION, "tests": len(shifts)}
+    return [row | {"p_holm": p_holm} | family for row, p_holm in zip(rows, holm(tested), strict=True)]
+
+
+def _masses(blocks: Blocks, pair: Pair) -> list[tuple[Mass, Mass]]:
+    """What is kept and where, in both arms of each block that has them."""
+    found = [tuple(kept_mass(arms.get(arm)) for arm in pair) for arms in blocks.values()]
+    return [(first, second) for first, second in found if first and second]
 
 
 # ------------------------------------------------------------------------------------------------------- length
@@ -290,14 +298,14 @@ def _slopes(
         arm for arm in arms_in(next(iter(by_length.values()))) if all(arm in arms_in(b) for b in by_length.values())
     ]
     most = math.inf if outcome in NATS else 1.0
-    found = []
+    known = {}
     for pair in declared.among(arms):
-        differences = {length: block_differences(blocks, pair, outcome) for length, blocks in by_length.items()}
-        known = {float(length): values for length, values in sorted(differences.items()) if values}
-        slope = interaction(known, seed=seed, most=most) if len(known) > 1 else None
-        if slope is not None:
-            found.append((pair, [int(length) for length in known], slope))
-    return found
+        differences = {length: block_differences(blocks, pair, outcome) for length, blocks in sorted(by_length.items())}
+        levels = {float(length): values for length, values in differences.items() if values}
+        if len(levels) > 1:
+            known[pair] = levels
+    slopes = {pair: interaction(levels, seed=seed, tests=len(known), most=most) for pair, levels in known.items()}
+    return [(pair, [*map(int, known[pair])], slope) for pair, slope in slopes.items() if slope is not None]
 
 
 # -------------------------------------------------------------------------------------------------------- noise

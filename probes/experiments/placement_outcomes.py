@@ -285,6 +285,24 @@ def centre_shift(masses: Sequence[tuple[Mass, Mass]], *, seed: int) -> Interval 
     )
 
 
+def shift_values(masses: Sequence[tuple[Mass, Mass]]) -> list[float]:
+    """What each block says of the shift, as one number: their mean is the shift, so that its test may flip their signs.
+
+    The linear part of a difference of two ratios (Taylor linearization, as for ratios in surveys): a block's moment
+    less the centre times its weight, over the mean weight, in either arm. Both arms must keep something.
+
+    Example: shift_values([(Mass(2, 1.0), Mass(2, 0.6)), (Mass(2, 1.2), Mass(2, 0.4))]) -> about [0.2, 0.4]
+    """
+    blocks = len(masses)
+    weights = [sum(both[side].weight for both in masses) / blocks for side in (0, 1)]
+    centres = [sum(both[side].moment for both in masses) / blocks / weights[side] for side in (0, 1)]
+
+    def apart(mass: Mass, side: int) -> float:
+        return (mass.moment - centres[side] * mass.weight) / weights[side]
+
+    return [centres[0] - centres[1] + apart(first, 0) - apart(second, 1) for first, second in masses]
+
+
 def _ratio_interval(
     rows: Sequence[tuple[float, ...]], statistic: "Callable[[Floats], Floats]", *, least: float, seed: int
 ) -> Interval | None:

@@ -80,7 +80,10 @@ def contrast_sentences(rows: Sequence[Row]) -> list[str]:
     if family and (most := max(row["blocks"] for row in family)) < fewest_blocks(tests):
         sentences.append(too_few_words(most, tests))
     elif tests > 1:
-        sentences.append(f"The p-values are corrected for {tests} contrasts (Holm), the intervals are not.")
+        sentences.append(
+            f"The p-values are corrected for the {tests} contrasts of this table (Holm), each table by itself; "
+            "the intervals are not."
+        )
     return sentences + _this_instruction_sentences(family) + _net_sentences(rows)
 
 
@@ -205,15 +208,14 @@ def at_length_sentences(rows: Sequence[Row], matched: Sequence[Row]) -> list[str
 def shift_sentences(rows: Sequence[Row]) -> list[str]:
     """How far the centre of what is kept moves between two arms, where that is clear, or that nowhere it is."""
     sentences = []
-    for row in rows:
-        if row["blocks"] > 1 and row["low"] * row["high"] > 0:
-            low, high = (f"{100 * row[end]:+.0f}" for end in ("low", "high"))
-            figures = f"{100 * row['difference']:+.0f}% of the text, 95% interval {low} to {high}"
-            later = "later" if row["difference"] > 0 else "earlier"
-            pair = pair_words(row["arm"], row["control"])
-            sentences.append(
-                f"{pair}: what is kept stands {later} in the text ({figures}, {blocks_words(row['blocks'])})."
-            )
+    for row in filter(is_clear, rows):
+        interval = Interval(row["difference"], row["low"], row["high"])
+        figures = difference_words(
+            interval, row["p_holm"], row["blocks"], scale=100, unit="points of its length", digits=0
+        )
+        later = "later" if row["difference"] > 0 else "earlier"
+        pair = pair_words(row["arm"], row["control"])
+        sentences.append(f"{pair}: what is kept stands {later} in the text ({figures}).")
     return sentences or ["No clear shift of the centre of what is kept."] if rows else []
 
 

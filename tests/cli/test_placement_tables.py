@@ -104,7 +104,7 @@ def test_every_table_of_people_says_what_its_figures_are() -> None:
         if "contrasts" in title:
             assert "the unit is the block" in said
             assert "95% intervals; sign-flip test" in said
-            assert "corrected for 2 contrasts (Holm)" in said
+            assert "corrected for the 2 contrasts of this table (Holm), each table by itself" in said
             assert [column.title for column in table.columns][-3] == "P (Holm)"
 
 

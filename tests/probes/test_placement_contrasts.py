@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from probes.equivalence import equivalence
 from probes.experiments.placement_contrasts import Declared, contrast_rows, length_rows, noise_rows
-from probes.experiments.placement_outcomes import read_outcomes
+from probes.experiments.placement_outcomes import Mass, centre_shift, read_outcomes, shift_values
 from probes.experiments.placement_sentences import (
     at_length_sentences,
     contrast_sentences,
@@ -142,10 +143,52 @@ def test_the_shift_of_the_centre_is_in_shares_of_the_text() -> None:
     before, after = (0.05 + 0.20) / 2, (0.80 + 0.95) / 2
     assert row["difference"] == pytest.approx(after - before)
     assert row["low"] <= row["difference"] <= row["high"]
-    assert row["p_value"] is None
-    assert "what is kept stands later in the text (+75% of the text" in shift_sentences([row])[0]
+    assert (row["test"], row["correction"], row["tests"]) == ("sign-flip permutation", "Holm", 1)
+    assert row["p_value"] == row["p_holm"] == pytest.approx(2 / 2**8)  # every block moves the same way
+    assert "what is kept stands later in the text (+75 points of its length, 95% interval" in shift_sentences([row])[0]
+    assert "p = 0.008, 8 blocks" in shift_sentences([row])[0]
     still = rows_of(covering(8, before=lambda _: [0, 9], after=lambda _: [0, 9]), "centre_of_mass")
     assert shift_sentences(list(still.values())) == ["No clear shift of the centre of what is kept."]
+
+
+def test_the_shift_is_tested_by_what_each_block_adds_to_it() -> None:
+    """By hand: the same centre, once of four facts and once of two, the blocks drawn apart to either side by turns."""
+    pairs = [(Mass(4, 2.0 + apart), Mass(2, 1.0 - apart)) for apart in (0.4, -0.4, 0.2, -0.2, 0.1, -0.1)]
+    values = shift_values(pairs)
+    assert values == pytest.approx([apart / 4 + apart / 2 for apart in (0.4, -0.4, 0.2, -0.2, 0.1, -0.1)])
+    uneven = [(Mass(8, 4.8), Mass(1, 0.2)), (Mass(2, 0.4), Mass(3, 1.4))]
+    shift = centre_shift(uneven, seed=1)
+    assert shift is not None
+    assert sum(shift_values(uneven)) / 2 == pytest.approx(shift.estimate) == pytest.approx(5.2 / 10 - 1.6 / 4)
+
+
+def test_two_arms_that_keep_the_same_places_have_no_clear_shift_whatever_they_keep() -> None:
+    results = covering(
+        10,
+        before=lambda block: [block % 10, (block + 5) % 10, (block + 3) % 10],
+        after=lambda block: [block % 10, (block + 5) % 10, (block + 3) % 10, (block + 8) % 10, (block + 1) % 10],
+    )
+    row = rows_of(results, "centre_of_mass")["after", "before"]
+    assert row["p_holm"] > 0.05
+    assert shift_sentences([row]) == ["No clear shift of the centre of what is kept."]
+
+
+def test_a_difference_of_differences_reaches_from_minus_two_to_two() -> None:
+    """The instruction keeps everything after the text and undoes everything before it: +1 less -1 in every block."""
+    results = covering(
+        8,
+        before=lambda _: [],
+        padded_before=lambda _: range(10),
+        after=lambda _: range(10),
+        padded_after=lambda _: [],
+    )
+    net = rows_of(results, "coverage_rate")["after less padded-after", "before less padded-before"]
+    assert net["difference"] == 2.0
+    assert (net["high"], net["equivalence_high"]) == (2.0, 2.0)
+    assert net["equivalence_low"] < 2.0
+    expected = equivalence([2.0] * 8, margin=0.05, seed=1, most=2.0)
+    assert expected is not None
+    assert (net["equivalence_low"], net["equivalence_p"]) == (expected.interval90.low, expected.p_value)
 
 
 def sentences_about(before: int, padded: int, other: int) -> str:
@@ -230,6 +273,23 @@ def test_a_contrast_that_grows_with_the_length_has_its_slope_for_each_doubling()
     assert (row["lengths"], row["blocks"], row["declared"]) == ([400, 800, 1600], 8, True)
     assert "the difference in coverage rises with the length of the text (+15 points" in length_sentences(rows)[0]
     assert length_rows(read_outcomes(results[:16]), seed=1) == []  # one length has no slope
+
+
+def test_what_a_slope_could_have_shown_is_of_the_whole_family_of_slopes() -> None:
+    results = [
+        keeping(range(3 + (arm == "after") * doublings * (1 + block % 2)), arm=arm, block=block,
+                length_tokens=400 * 2**doublings)
+        for doublings in range(2)
+        for block in range(8)
+        for arm in ("before", "padded-before", "after", "padded-after")
+    ]  # fmt: skip
+    rows = {(row["arm"], row["control"]): row for row in length_rows(read_outcomes(results), seed=1)}
+    assert {row["tests"] for row in rows.values()} == {3}
+    slopes = [0.1 * (1 + block % 2) for block in range(8)]  # one doubling
+    expected = paired_difference(slopes, seed=1, tests=3, most=1.0)
+    assert expected is not None
+    assert rows["after", "before"]["detectable"] == pytest.approx(expected.detectable)
+    assert [row["p_holm"] for row in rows.values()] == holm([row["p_value"] for row in rows.values()])
 
 
 def test_noise_is_told_from_a_difference_of_arms() -> None:
