@@ -16,6 +16,7 @@ from contextlib import suppress
 
 import stamina
 
+from probes import store_rows
 from probes.budget import NOTHING, Amount, Budget, Limits, Reservation
 from probes.interrupts import interrupts
 from probes.lanes import Lane, make_lanes
@@ -122,10 +123,10 @@ class _Work:
 
     def fill_lanes(self, retry_errors: bool) -> None:
         """Give each model its unanswered trials, in the order in which it should get them."""
-        states = self.store.states(self.run.id)
+        states = self.store.states(self.run.id)  # read once: another process may be answering
         tally = self.tally
         tally.reused = tally.done = sum(states[position] == "answered" for position in self.selected)
-        pending = set(self.store.pending(self.run.id, retry_errors=retry_errors)).intersection(self.selected)
+        pending = set(store_rows.pending(states, retry_errors=retry_errors)).intersection(self.selected)
         tally.failed = sum(states[position] == "rejected" for position in self.selected if position not in pending)
         taken: set[str] = set()
 

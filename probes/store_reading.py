@@ -172,8 +172,7 @@ class StoreReader:
 
     def pending(self, run_id: str, *, retry_errors: bool = False) -> list[int]:
         """The positions that a runner should ask for: no answer yet, and not rejected unless `retry_errors`."""
-        settled = {"answered"} if retry_errors else {"answered", "rejected"}
-        return [position for position, state in enumerate(self.states(run_id)) if state not in settled]
+        return store_rows.pending(self.states(run_id), retry_errors=retry_errors)
 
     def trials(self, run_id: str) -> list[TrialRow]:
         """Every position of the run in plan order, with all that is known of it; prompts are only hashes here."""

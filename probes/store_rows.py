@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, cast
 
@@ -207,6 +207,12 @@ def trial_state(*, answered: bool, status: str | None, error_kind: str | None) -
     if status != "error":
         return "missing"
     return "rejected" if error_kind in PERMANENT_ERRORS else "failed"
+
+
+def pending(states: Sequence[TrialState], *, retry_errors: bool) -> list[int]:
+    """The positions that a runner should ask for: no answer yet, and not rejected unless `retry_errors`."""
+    settled = {"answered"} if retry_errors else {"answered", "rejected"}
+    return [position for position, state in enumerate(states) if state not in settled]
 
 
 def trial_row(row: sqlite3.Row) -> TrialRow:

@@ -248,14 +248,27 @@ leading_zeros = _instruction(1, lambda builder, values: builder.ctlz(values[0], 
 
 
 if CHECKED:
+    from numba import cfunc
 
-    @helper
-    def _check(address: int, size: int) -> None:
+    def _lies_inside(address: int, size: int) -> int:
         for place in range(_load_i64(_REGIONS_ADDRESS)):
             region = _REGIONS_ADDRESS + 8 + 16 * place
             if address >= _load_i64(region) and address + size <= _load_i64(region + 8):
-                return
-        raise IndexError("a kernel reached outside its buffers")
+                return 1
+        return 0
+
+    _code = cast("Any", cfunc)("int64(int64, int64)")(_lies_inside)
+
+    def _call(builder: Any, values: list[Any]) -> Any:
+        pointer = ir.FunctionType(_INT64, [_INT64, _INT64]).as_pointer()
+        return builder.call(builder.inttoptr(ir.Constant(_INT64, _code.address), pointer), values)
+
+    _is_inside = _instruction(2, _call)  # a call: the loop itself, at each load and store, takes long to compile
+
+    @helper
+    def _check(address: int, size: int) -> None:
+        if _is_inside(address, size) == 0:
+            raise IndexError("a kernel reached outside its buffers")
 
 else:
 
