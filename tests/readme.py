@@ -12,20 +12,22 @@ import os
 import pty
 import re
 import shlex
-import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
 import click
 
-from cli.main import needlepoint
+from cli.main import main, needlepoint
 from probes.models.weights import embedded_path
+from tokenizer.places import cache_directory
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 88
-DATA = ".local/share/needlepoint"
+LONG = 45  # lines; a longer block is folded, for the page is to be read in five minutes
+DATA, CACHE = ".local/share/needlepoint", ".cache/needlepoint"
 
 
 def show(*lines: str) -> None:
@@ -50,6 +52,7 @@ def show_with_weights(*lines: str) -> None:
         sys.stdout.write(cog.previous)
         return
     with tempfile.TemporaryDirectory() as place:
+        Path(place, "samples").symlink_to(ROOT / "samples")
         linked = Path(place, "home", DATA, "models", weights.name)
         linked.parent.mkdir(parents=True)
         linked.symlink_to(weights)
@@ -57,10 +60,19 @@ def show_with_weights(*lines: str) -> None:
 
 
 def _print_block(lines: tuple[str, ...], place: str) -> None:
+    """Run the commands in this directory, whose home is empty but for compiled code: making that takes many seconds."""
+    kernels = Path(place, "home", CACHE, "kernels")
+    kernels.parent.mkdir(parents=True)
+    kernels.symlink_to(cache_directory("kernels"), target_is_directory=True)
     blocks = [f"$ {command}\n{run(command, place=place, colour=False)}".rstrip() for command in lines]
     text = "\n\n".join(blocks).replace(f"{place}/home", "~")
     text = re.sub(r"\b20\d{6}-\d{6}-[0-9a-f]{4}\b", "20261122-101500-3f2a", text)
-    sys.stdout.write(f"```console\n{text}\n```\n")
+    block = f"```console\n{text}\n```\n"
+    if text.count("\n") < LONG:
+        sys.stdout.write(block)
+        return
+    names = ", ".join(dict.fromkeys(f"<code>{' '.join(shlex.split(command)[1:3])}</code>" for command in lines))
+    sys.stdout.write(f"<details><summary>The output: {names}</summary>\n\n{block}\n</details>\n")
 
 
 def run(command: str, *, place: str | None, colour: bool) -> str:
@@ -75,14 +87,7 @@ def run(command: str, *, place: str | None, colour: bool) -> str:
     program, *arguments = shlex.split(command)
     assert program == "needlepoint"
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cli", *arguments],
-        cwd=place or ROOT,
-        env=kept | looks | {"COLUMNS": str(WIDTH), "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.DEVNULL,
-        stdout=theirs,
-        stderr=subprocess.DEVNULL,
-    )
+    process = _start(arguments, place or ROOT, kept | looks | {"COLUMNS": str(WIDTH), "PYTHONPATH": str(ROOT)}, theirs)
     os.close(theirs)
     text = b""
     try:
@@ -91,9 +96,40 @@ def run(command: str, *, place: str | None, colour: bool) -> str:
     except OSError:  # Linux says so when the other end is closed
         pass
     os.close(ours)
-    assert process.wait() == 0, command
+    assert os.waitpid(process, 0)[1] == 0, command
     lines = text.decode().replace("\r\n", "\n").split("\n")
     return "\n".join(lines) if colour else "\n".join(re.sub(r"\x1b\[[\d;]*m", "", line).rstrip() for line in lines)
+
+
+def _start(arguments: Sequence[str], place: str | Path, environment: Mapping[str, str], terminal: int) -> int:
+    """Start the command on a terminal, and give the number of its process.
+
+    It is a copy of ours, which has the modules already: loading them takes most of a command's time.
+    """
+    import pydantic  # noqa: F401 - as the next ones, for the process
+    import rich.live  # noqa: F401
+    import scipy.stats  # noqa: F401
+
+    sys.stdout.flush()
+    if process := os.fork():
+        return process
+    status = 1
+    try:
+        os.chdir(place)
+        os.environ.clear()
+        os.environ.update(environment)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for stream, target in enumerate((nothing, terminal, nothing)):
+            os.dup2(target, stream)
+        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115 - for good
+        sys.argv = ["needlepoint", *arguments]
+        try:
+            main()
+        except SystemExit as err:
+            status = err.code if isinstance(err.code, int) else int(err.code is not None)
+        sys.stdout.flush()
+    finally:
+        os._exit(status)
 
 
 def reference() -> None:

@@ -84,7 +84,7 @@ def readme() -> Iterator[str]:
     yield f"Measured on {meta['date']} on {meta['processors']} cores of an {meta['processor']} with Python"
     yield f"{meta['python']}, medians of three rounds, beside {peers}."
     yield ""
-    yield "Encoding with cl100k to an array, MB/s, a text for the first time / again, as a new string with the same words:"
+    yield "Encoding with cl100k to an array, MB/s, a text for the first time / again, as a new string:"
     yield ""
     kinds = {"English": "english", "code": "code", "many languages": "multilingual", "made-up words": "made-up"}
     tasks = {

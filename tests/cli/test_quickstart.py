@@ -78,13 +78,14 @@ def test_a_reader_with_a_bias_is_described_as_what_it_is(tmp_path: Path) -> None
 def test_whether_a_dialogue_is_continued_is_told_by_the_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(quickstart, "ROUNDS", 1)  # what answers are like needs no other texts
     text = " ".join(screens("sim/perfect", tmp_path / "reader.db").split())
     assert "availability of facts, not a summary" in text
-    assert f"In none of {3 * ROUNDS} answers to the instruction did the model go on with the dialogue." in text
+    assert "In none of 3 answers to the instruction did the model go on with the dialogue." in text
     assert "continues a dialogue" not in text
     monkeypatch.setattr(SimulatedModel, "_text", lambda *_: "Ben: It rained.")  # as a small model answers
     text = " ".join(screens("sim/perfect", tmp_path / "talker.db").split())
-    assert f"In all {3 * ROUNDS} answers to the instruction the model went on with the dialogue" in text
+    assert "In all 3 answers to the instruction the model went on with the dialogue" in text
     assert "So this model continues a dialogue instead of summarising it." in text
 
 
@@ -113,7 +114,7 @@ def test_it_goes_on_for_three_and_a_half_minutes_of_the_models_time_but_at_least
     assert f"in {ROUNDS} texts" in screens("sim/perfect", path)
 
 
-def test_interrupted_it_keeps_what_it_has_and_goes_on(tmp_path: Path) -> None:
+def test_interrupted_it_keeps_what_it_has_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "runs.db"
     command = [sys.executable, "-m", "cli", "quickstart", "-m", "sim/perfect?latency_ms=20", "-d", str(path)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -128,8 +129,9 @@ def test_interrupted_it_keeps_what_it_has_and_goes_on(tmp_path: Path) -> None:
     assert "run the same command again to go on from here" in errors
     kept = calls(path)
     assert kept >= 20
+    monkeypatch.setattr(quickstart, "ROUNDS", 1)
     screens("sim/perfect", path)  # latency is no part of a reader's identity
-    assert calls(path) == ROUNDS * CALLS_A_ROUND
+    assert calls(path) == max(kept, CALLS_A_ROUND)  # one round is enough to see that it goes on
 
 
 @pytest.mark.parametrize("model", ["sim/nobody", "local/nothing", "nothing"])
