@@ -187,10 +187,16 @@ def _row(table: Table, row: Mapping[str, Any], *, several: bool) -> dict[str, An
 
 
 def _json(value: Any) -> str:
-    return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False).translate(_JSON_SPELT)
+    try:
+        text = _ENCODER.encode(value)
+    except (TypeError, ValueError):  # there is something that JSON does not have
+        text = _ENCODER.encode(_plain(value))
+    return text.translate(_JSON_SPELT) if _CONTROL.search(text) else text
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _JSON_SPELT = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}  # controls that JSON would let stand as they are
+_CONTROL = re.compile("[\x7f-\x9f]")
 
 
 def _plain(value: Any) -> Any:

@@ -81,8 +81,9 @@ def _show_texts(
     pictures = []
     for source in sources:
         for tokenizer in chosen:
-            tokens = [(token, tokenizer.token_bytes(token)) for token in encode(tokenizer, source.data)]
-            pictures.append(Picture(source.name, tokenizer.name, tokens))
+            found = encode(tokenizer, source.data)
+            bytes_of = {token: tokenizer.token_bytes(token) for token in set(found)}
+            pictures.append(Picture(source.name, tokenizer.name, [(token, bytes_of[token]) for token in found]))
     if output.format is None:
         print_pictures(pictures, ids=ids)
     else:

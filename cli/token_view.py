@@ -6,7 +6,6 @@ hexadecimal bytes for each of these tokens: 🌍⟨F0 9F⟩|⟨8C⟩|⟨8D⟩.
 
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import click
@@ -48,8 +47,7 @@ class Run(NamedTuple):
     original: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """One token as it is shown; `position` counts tokens from 0 and chooses the colour.
 
     A token too wide for a line is shown in parts, all but the first of them `continued`.
@@ -87,36 +85,44 @@ def pieces(tokens: Sequence[tuple[int, bytes]]) -> list[Piece]:
 
     Example: [(7, b"a "), (9, b"\xc3"), (8, b"\xa9")] -> "a·", "é⟨C3⟩", "⟨A9⟩".
     """
-    known: dict[tuple[bytes, ...], list[tuple[Run, ...]]] = {}  # tokens come again and again
+    known: dict[bytes, tuple[Run, ...]] = {}  # tokens come again and again
     shown: list[Piece] = []
     for stretch in _stretches(tokens):
-        key = tuple(data for _, data in stretch)
-        if key not in known:
-            known[key] = _runs(key)
-        shown += [
-            Piece(len(shown) + i, token, runs)
-            for i, ((token, _), runs) in enumerate(zip(stretch, known[key], strict=True))
-        ]
+        if len(stretch) == 1:
+            ((token, data),) = stretch
+            if data not in known:
+                known[data] = _runs([data])[0]
+            shown.append(Piece(len(shown), token, known[data]))
+            continue
+        for (token, _), runs in zip(stretch, _runs([data for _, data in stretch]), strict=True):
+            shown.append(Piece(len(shown), token, runs))
     return shown
 
 
 def _stretches(tokens: Sequence[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
-    """The tokens in stretches between which no character is cut: one that is whole characters by itself, or others."""
-    broken: list[tuple[int, bytes]] = []
-    whole: dict[bytes, bool] = {}
+    """The tokens in the shortest stretches between which no character is cut: mostly one by one."""
+    data = b"".join(token for _, token in tokens)
+    stretch: list[tuple[int, bytes]] = []
+    place = 0
     for token in tokens:
-        data = token[1]
-        if data not in whole:
-            whole[data] = _is_whole(data)
-        if not whole[data]:
-            broken.append(token)
-            continue
-        if broken:
-            yield broken
-            broken = []
-        yield [token]
-    if broken:
-        yield broken
+        if stretch and not (b"\x80" <= token[1][:1] < b"\xc0" and _is_inside_character(data, place)):
+            yield stretch
+            stretch = []
+        stretch.append(token)
+        place += len(token[1])
+    if stretch:
+        yield stretch
+
+
+def _is_inside_character(data: bytes, place: int) -> bool:
+    """Whether a continuation byte belongs to a whole character; else it stands for itself."""
+    for start in range(place - 1, max(place - 4, -1), -1):
+        if data[start] >= 0xC0:
+            size = 2 if data[start] < 0xE0 else 3 if data[start] < 0xF0 else 4
+            return start + size > place and _is_whole(data[start : start + size])
+        if data[start] < 0x80:
+            return False
+    return False
 
 
 def _is_whole(data: bytes) -> bool:
@@ -245,7 +251,7 @@ def _fitting(piece: Piece, width: int | None) -> list[Piece]:
             used += cell_len(sign)
             joined = parts[-1].pop().shown if parts[-1] and parts[-1][-1].kind == run.kind == "text" else ""
             parts[-1].append(run._replace(shown=joined + sign))
-    return [replace(piece, runs=tuple(runs), continued=i > 0) for i, runs in enumerate(parts)]
+    return [piece._replace(runs=tuple(runs), continued=i > 0) for i, runs in enumerate(parts)]
 
 
 def plain_text(shown: Sequence[Piece], *, width: int | None, ids: bool, plain_spaces: bool) -> str:
@@ -366,11 +372,22 @@ def token_table(pictures: Sequence[Picture], meta: Mapping[str, Any]) -> Table:
     rows = []
     for picture in pictures:
         end = 0
+        texts: dict[bytes, dict[str, str | None]] = {}  # tokens come again and again
         for position, (token, data) in enumerate(picture.tokens):
             start, end = end, end + len(data)
-            place = {"position": position, "start_byte": start, "end_byte": end}
-            names = {"source": picture.source, "tokenizer": picture.tokenizer, "id": token}
-            rows.append(names | place | token_texts(data))
+            if data not in texts:
+                texts[data] = token_texts(data)
+            rows.append(
+                {
+                    "source": picture.source,
+                    "tokenizer": picture.tokenizer,
+                    "position": position,
+                    "id": token,
+                    **texts[data],
+                    "start_byte": start,
+                    "end_byte": end,
+                }
+            )
     return Table("tok show", [Column(key, key) for key in keys], rows, meta=meta)
 
 

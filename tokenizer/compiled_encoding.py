@@ -30,6 +30,7 @@ Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 _LINE_BITS = (12, 14, 16, 18, 19)  # a thread's word cache: 2^12 lines are 256 KB, 2^19 are 32 MB
+_MANY_LINES, _LONG_TEXT = 16, 1 << 20  # what the cache begins with where its first text has so many bytes
 _FORGOTTEN_PART = 16  # the cache grows when as many rows as this part of its lines had to make room for others
 _POOL_SIZE = 1 << 25  # bytes, for what does not fit into its rows
 _PART = 1 << 18  # bytes of a text that are encoded at a time, so that they and their ids stay in the processor's cache
@@ -94,7 +95,7 @@ class CompiledEncoder:
             joined.add(number, ids)
             return counts
 
-        counts = self._by_threads(encode, _shares(documents), jobs)
+        counts = self._by_threads(encode, _shares(documents), sum(map(len, documents)), jobs)
         before = accumulate((int(one[-1]) for one in counts), initial=0)
         ends = [one + start for one, start in zip(counts, before, strict=False)]
         return joined.ids, np.concatenate(ends) if ends else np.empty(0, np.int64)
@@ -141,12 +142,12 @@ class CompiledEncoder:
 
         source = memoryview(text) if isinstance(text, bytes) else text
         cuts = [0, len(text)] if self._named_split is None else _cuts(source)
-        return self._by_threads(encode, list(pairwise(cuts)), jobs)
+        return self._by_threads(encode, list(pairwise(cuts)), len(text), jobs)
 
     def _by_threads(
-        self, work: Callable[["_Worker", int, Part], Result], parts: Sequence[Part], jobs: int
+        self, work: Callable[["_Worker", int, Part], Result], parts: Sequence[Part], size: int, jobs: int
     ) -> list[Result]:
-        """The results of some work on each part and its number, in their order.
+        """The results of some work on each part and its number, in their order; `size` is that of all parts together.
 
         Thread by thread takes the next part, with a worker of its own, always the same ones for the same text, so that
         it meets words that this worker remembers. When it has no more it helps the others.
@@ -159,7 +160,7 @@ class CompiledEncoder:
             while (number := _next_part(own, shares)) is not None:
                 results[number] = work(worker, number, parts[number])
 
-        with self._workers(jobs) as workers:
+        with self._workers(jobs, size) as workers:
             if jobs == 1:
                 run(workers[0], shares[0])
             elif jobs > 1:
@@ -175,15 +176,15 @@ class CompiledEncoder:
         return [end for _, end in self._split.split_spans(bytes(data))]
 
     @contextmanager
-    def _workers(self, count: int) -> Iterator[list["_Worker"]]:
-        """Take so many workers that nobody uses, and new ones if there are not enough."""
+    def _workers(self, count: int, size: int) -> Iterator[list["_Worker"]]:
+        """Take so many workers that nobody uses, and new ones, for a text of this size, if there are not enough."""
         workers: list[_Worker] = []
         try:
             for _ in range(count):
                 with suppress(IndexError):
                     workers.append(self._idle.pop(0))
             while len(workers) < count:
-                workers.append(_Worker(self._vocabulary, self._named_split))
+                workers.append(_Worker(self._vocabulary, self._named_split, size))
             yield workers
         finally:
             self._idle[:0] = workers
@@ -229,7 +230,7 @@ class _Joined:
 class _Worker:
     """The word cache and scratch memory that one thread uses at a time."""
 
-    def __init__(self, vocabulary: Vocabulary, split: int | None) -> None:
+    def __init__(self, vocabulary: Vocabulary, split: int | None, size: int) -> None:
         masks = allocate(16 * 16)
         masks.array[:] = np.frombuffer(b"".join((b"\xff" * size).ljust(16, b"\0") for size in range(16)), np.uint8)
         self._vocabulary = vocabulary
@@ -245,7 +246,7 @@ class _Worker:
         fields[encoding.KEYS] = allocate(encoding.KEY_ROW * encoding.BATCH)
         fields[encoding.ENDS] = allocate(8 * encoding.BATCH)
         self._make_scratch(SHORT_SCRATCH)
-        self._more_lines()
+        self._more_lines(_MANY_LINES if size >= _LONG_TEXT else _LINE_BITS[0])
 
     def encode_one(self, data: bytes | memoryview, given: list[int] | None, *, keep: bool) -> tuple[int, Ids]:
         """How many ids a text has, and those ids until the next call, or none if they are not to be kept.
@@ -301,7 +302,8 @@ class _Worker:
             elif status == encoding.NEEDS_SCRATCH:
                 self._make_scratch(2 * fields[encoding.WANTED])
             elif status == encoding.NEEDS_LINES:
-                self._more_lines()
+                before = 64 - fields[encoding.ROW_SHIFT]
+                self._more_lines(next(bits for bits in _LINE_BITS if bits > before))
             else:
                 self._vocabulary.make_nodes()
         if self._room.array.size < room.array.size <= 4 * _PART + encoding.MARGIN:
@@ -312,16 +314,14 @@ class _Worker:
         self._fields[encoding.SCRATCH] = allocate(size)
         self._fields[encoding.SCRATCH_SIZE] = size
 
-    def _more_lines(self) -> None:
-        """Give the cache its first lines, or many more than it has."""
+    def _more_lines(self, bits: int) -> None:
+        """Give the cache its first lines, or more than it has."""
         fields, size, aligned = self._fields, encoding.LINE, encoding.BUCKET
         rows = fields[encoding.ROWS]
-        bits_before = 64 - fields[encoding.ROW_SHIFT] if rows else 0
-        bits = next(bits for bits in _LINE_BITS if bits > bits_before)
         lines = allocate_table((size << bits) + aligned)
         address = lines.address + -lines.address % aligned
         if rows:
-            encoding.move_rows(rows, 1 << bits_before, address, 64 - bits)
+            encoding.move_rows(rows, 1 << (64 - fields[encoding.ROW_SHIFT]), address, 64 - bits)
         self._lines = lines
         fields[encoding.ROWS] = address
         fields[encoding.ROW_SHIFT] = 64 - bits

@@ -135,9 +135,7 @@ class _Linter:
         """The tokens that merging their own bytes gives."""
         tokens = [token for token in self._ids if token]
         made = self._merging.encode_batch(tokens, disallowed_special=())
-        return {
-            token for token, ids in zip(tokens, made, strict=True) if ids.size == 1 and ids[0] == self._ids[token]
-        }
+        return {token for token, ids in zip(tokens, made, strict=True) if ids.size == 1 and ids[0] == self._ids[token]}
 
     def _without_recipe(self) -> list[bytes]:
         """Tokens of several bytes that are made of no two others: looking at each is slow, and often there are none."""
