@@ -85,16 +85,13 @@ def pieces(tokens: Sequence[tuple[int, bytes]]) -> list[Piece]:
 
     Example: [(7, b"a "), (9, b"\xc3"), (8, b"\xa9")] -> "a·", "é⟨C3⟩", "⟨A9⟩".
     """
-    known: dict[bytes, tuple[Run, ...]] = {}  # tokens come again and again
+    known: dict[tuple[bytes, ...], list[tuple[Run, ...]]] = {}  # tokens come again and again
     shown: list[Piece] = []
     for stretch in _stretches(tokens):
-        if len(stretch) == 1:
-            ((token, data),) = stretch
-            if data not in known:
-                known[data] = _runs([data])[0]
-            shown.append(Piece(len(shown), token, known[data]))
-            continue
-        for (token, _), runs in zip(stretch, _runs([data for _, data in stretch]), strict=True):
+        key = (stretch[0][1],) if len(stretch) == 1 else tuple(data for _, data in stretch)
+        if key not in known:
+            known[key] = _runs(key)
+        for (token, _), runs in zip(stretch, known[key], strict=True):
             shown.append(Piece(len(shown), token, runs))
     return shown
 

@@ -10,6 +10,10 @@ from typing import Any
 
 import platformdirs
 import pytest
+from hypothesis import settings
+
+settings.register_profile("needlepoint", deadline=None)  # a busy machine is no defect
+settings.load_profile("needlepoint")
 
 REAL_DATA = Path(os.environ.get("NEEDLEPOINT_HOME", "") or ".") / "data"
 if "NEEDLEPOINT_HOME" not in os.environ:

@@ -50,7 +50,7 @@ def test_each_measure_is_what_is_counted_by_hand() -> None:
 
 
 @given(st.one_of(st.binary(max_size=60), st.text(max_size=40).map(lambda text: text.encode("utf-8", "replace"))))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_places_are_those_of_the_tokenizer(data: bytes) -> None:
     tokens = cut_by(SMALL, data).excerpt(10_000, 10_000)
     assert [(each.start, each.end) for each in tokens] == SMALL.offsets(data, disallowed_special=())

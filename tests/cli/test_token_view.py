@@ -116,7 +116,7 @@ LETTERS = st.text(st.sampled_from("abcéß漢字🌍"), min_size=1, max_size=12)
 
 
 @given(LETTERS, st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_every_byte_is_shown_once(text: str, data: st.DataObject):
     encoded = text.encode()
     places = data.draw(st.sets(st.integers(1, max(1, len(encoded) - 1)), max_size=8))
@@ -134,7 +134,7 @@ def test_every_byte_is_shown_once(text: str, data: st.DataObject):
 
 
 @given(st.binary(max_size=40), st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_bytes_can_be_shown_and_nothing_in_the_picture_is_a_control(blob: bytes, data: st.DataObject):
     places = data.draw(st.sets(st.integers(1, max(1, len(blob) - 1)), max_size=10))
     tokens = cut(blob, *sorted(place for place in places if place < len(blob))) if blob else []

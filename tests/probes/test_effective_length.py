@@ -113,7 +113,7 @@ def test_too_little_says_nothing() -> None:
     assert effective_length(table((500, 1_000), (0, 0)), seed=1) is None
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     some.dictionaries(
         some.sampled_from([250, 500, 1_000, 2_000]),

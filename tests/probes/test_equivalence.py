@@ -33,7 +33,7 @@ def test_the_interval_is_that_of_90_per_cent() -> None:
     assert found.equivalent
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(some.lists(SHARE, min_size=2, max_size=20))
 def test_any_margin_above_the_smallest_is_shown_and_none_below(differences: list[float]) -> None:
     first = equivalence(differences, margin=0.05, seed=1, most=1.0)
@@ -47,7 +47,7 @@ def test_any_margin_above_the_smallest_is_shown_and_none_below(differences: list
     assert not narrower.equivalent
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(some.lists(SHARE, min_size=6, max_size=20))
 def test_a_clear_difference_is_never_called_no_effect(differences: list[float]) -> None:
     difference = paired_difference(differences, seed=1, most=1.0)

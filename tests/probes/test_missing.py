@@ -16,14 +16,14 @@ def completions(values):
     return itertools.product(*([0.0, 0.5, 1.0] if value is None else [value] for value in values))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(some.lists(OUTCOME, min_size=1, max_size=6))
 def test_the_bounds_of_a_mean_are_the_least_and_the_most_of_all_completions(values) -> None:
     means = [sum(complete) / len(complete) for complete in completions(values)]
     assert worst_case_bounds(values, least=0.0, most=1.0) == pytest.approx((min(means), max(means)))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(some.lists(some.tuples(OUTCOME, OUTCOME), min_size=1, max_size=4))
 def test_the_bounds_of_a_difference_are_the_least_and_the_most_of_all_completions(pairs) -> None:
     first, second = zip(*pairs, strict=True)

@@ -161,7 +161,7 @@ def test_the_order_of_arrival_changes_nothing() -> None:
     assert forwards == backwards
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 10**6), st.sampled_from(["spread", "cluster@0", "cluster@50", "cluster@100"]))
 def test_no_value_stands_twice_in_any_prompt(seed: int, layout: str) -> None:
     for trial in itertools.islice(plan(seed=seed, blocks=1, layout=(layout,)).trials, 1):

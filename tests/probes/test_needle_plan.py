@@ -104,7 +104,7 @@ def test_a_cell_is_json_and_says_what_was_asked_how(task: str) -> None:
         assert cell["layout"] == ("spread" if TASKS[task].several else "-")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     task=st.sampled_from([task for task in TASKS if task != "kv"]),
     seed=st.integers(0, 10**6),
@@ -132,7 +132,7 @@ def test_every_needle_stands_at_a_sentence_end_and_where_its_cell_says(
         assert not after or after[0].isspace()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(task=st.sampled_from(list(TASKS)), seed=st.integers(0, 10**6), blocks=st.integers(1, 6))
 def test_what_is_asked_as_a_control_has_no_answer_in_its_prompt(task: str, seed: int, blocks: int) -> None:
     for trial in plan(task=task, seed=seed, blocks=blocks).trials:

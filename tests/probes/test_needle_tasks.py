@@ -104,7 +104,7 @@ def held(text: str, value: str) -> list[str]:
     return [name for name, number in values.items() if number == value]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10**6), st.integers(0, 12))
 def test_the_names_of_a_chain_are_those_that_hold_the_value(seed: int, distractors: int) -> None:
     for trial in trials("chain", seed=seed, blocks=1, distractors=distractors):

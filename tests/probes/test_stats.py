@@ -102,7 +102,7 @@ def test_holm_is_the_published_step_down() -> None:
         assert stats.holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(some.lists(some.floats(0, 1), min_size=1, max_size=12), some.randoms())
 def test_holm_keeps_the_order_and_makes_nothing_smaller(p_values: list[float], randoms) -> None:
     corrected = stats.holm(p_values)
@@ -160,7 +160,7 @@ def test_mcnemars_mid_p_is_the_exact_p_less_what_was_seen(only_first: int, only_
     assert stats.mcnemar(only_first, only_second) == pytest.approx(exact - as_many)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(some.integers(0, 60), some.integers(0, 60))
 def test_mcnemar_does_not_care_which_arm_is_first(only_first: int, only_second: int) -> None:
     found = stats.mcnemar(only_first, only_second)
@@ -235,7 +235,7 @@ def test_what_only_the_computer_adds_is_no_difference() -> None:
     assert (found.interval.estimate, found.p_value, found.clear) == (0.0, 1.0, False)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(some.lists(REAL, min_size=6, max_size=25), some.randoms(), some.sampled_from([1.0, 20.0, math.inf]))
 def test_a_paired_difference_does_not_depend_on_order_and_turns_with_its_sign(
     values: list[float], randoms, most: float
@@ -282,7 +282,7 @@ def test_any_figure_of_blocks_has_the_interval_of_scipy() -> None:
     assert interval.high - interval.low == pytest.approx(1.05 * (expected.high - expected.low), rel=0.03)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(some.lists(some.integers(-50, 50), min_size=2, max_size=9, unique=True))
 def test_the_mean_of_blocks_by_either_way_is_the_same(values: list[int]) -> None:
     fast = stats.mean_interval(values, seed=1)
@@ -357,7 +357,7 @@ def test_a_block_at_one_length_says_nothing_of_length() -> None:
     assert stats.interaction({}, seed=1) is None
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(some.lists(SHARE, min_size=7, max_size=7), some.lists(SHARE, min_size=7, max_size=7))
 def test_no_slope_is_steeper_than_differences_allow(short: list[float], long: list[float]) -> None:
     levels = {level: dict(enumerate(values)) for level, values in ((1000, short), (4000, long))}

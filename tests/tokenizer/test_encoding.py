@@ -117,7 +117,7 @@ def trained_on_bytes() -> Tokenizer:
     return train_on([PROSE, b"\xff\xfe\x00" * 9], vocab_size=300, layout="bytes", split="o200k")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=60))
 def test_any_bytes_come_back(data: bytes) -> None:
     tokenizer = trained_on_bytes()
@@ -168,7 +168,7 @@ def test_offsets_in_characters_are_those_of_tokenizers(tmp_path: Path, fuzz_text
         assert ours.offsets(text, unit="characters") == theirs.encode(text).offsets, ascii(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=40))
 def test_spans_of_characters_hold_the_bytes_of_the_token(text: str) -> None:
     tokenizer = trained_on_bytes()

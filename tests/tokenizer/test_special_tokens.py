@@ -19,7 +19,7 @@ def trained() -> Tokenizer:
     return train_on(["one two <|end|>"], vocab_size=270, special_tokens=["<|end|>", "<|end|>!", "[é]"])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     parts=st.lists(st.sampled_from([*SPECIALS, "a", " b", "<|", "|>", "\n"]), max_size=5),
     allowed=some_specials,
