@@ -13,7 +13,7 @@ from cli.output import Column, OutputOptions, Table, emit, on_terminal, print_ta
 from cli.progress import say
 from cli.tables import percent
 from cli.text_input import read_file
-from cli.token_view import Piece, Run, picture_lines, pieces, plain_text, token_texts
+from cli.token_view import Piece, Run, bar_between, picture_lines, pieces, plain_text, token_texts
 from cli.visible import visible
 from tokenizer.errors import UsageError, UserError
 
@@ -93,22 +93,23 @@ def _print_stretches(turns: Sequence["Turn"], tokens: Sequence["ChatToken"], *, 
     stretches = [(turn, list(run)) for turn, run in groupby(tokens, key=lambda token: token.turn)]
     labels = [TEMPLATE if turn is None else f"{turn + 1} {turns[turn].role}" for turn, _ in stretches]
     room = max(map(len, labels), default=0) + 2
+    bar = bar_between(token.data for token in tokens if not token.special)
     for label, (_, run) in zip(labels, stretches, strict=True):
         margin = label
-        for line in _lines(_pieces(run), room, ids=ids):
+        for line in _lines(_pieces(run), room, ids=ids, bar=bar):
             click.echo(f"{margin:<{room}}{line}")
             margin = ""
 
 
-def _lines(shown: Sequence[Piece], room: int, *, ids: bool) -> Iterator[str]:
+def _lines(shown: Sequence[Piece], room: int, *, ids: bool, bar: str) -> Iterator[str]:
     """The lines of one stretch, coloured where the terminal has colours, beside a margin of `room` columns."""
     if not on_terminal():
-        yield from plain_text(shown, width=None, ids=ids, plain_spaces=True).splitlines()
+        yield from plain_text(shown, width=None, ids=ids, plain_spaces=True, bar=bar).splitlines()
         return
     from rich.console import Console
 
     console = Console(highlight=False)
-    for line in picture_lines(console, shown, width=max(console.width - room, 1), ids=ids):
+    for line in picture_lines(console, shown, width=max(console.width - room, 1), ids=ids, bar=bar):
         with console.capture() as capture:
             console.print(line, soft_wrap=True, end="")
         yield capture.get()

@@ -38,8 +38,10 @@ def shown(token: bytes) -> str:
 
 
 def shown_cut(tokens: Sequence[bytes]) -> str:
-    """A row of tokens with bars between them.
+    """A row of tokens with bars between them, broken ones where a token holds a bar itself.
 
     Example: shown_cut([b" dis", b"establish"]) == "·dis|establish"
     """
-    return "|".join(map(shown, tokens))
+    from cli.token_view import bar_between
+
+    return bar_between(tokens).join(map(shown, tokens))

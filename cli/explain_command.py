@@ -1,7 +1,7 @@
 """`needlepoint tok explain`: why a text is cut as it is."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 MOST_EXPLAINED = 50  # pre-tokens
 MOST_TOKENS = 20  # of one pre-token, in its first line
-WIDE = 88  # columns; on a narrower terminal there is no room for what lost
 MOST_LOST = 3  # candidates that lost, in a row for people
 # What the alternatives of the named splits match, in words.
 ALTERNATIVES = {
@@ -104,11 +103,22 @@ def _tell(tokenizer: "Tokenizer", found: "Explanation") -> None:
             Column("rank", "Rank", "right", str),
             Column("now", "So far"),
         ]
-        if not on_terminal() or shutil.get_terminal_size().columns >= WIDE:
-            columns.append(Column("lost_words", "Lost against it (rank)", absent=""))
+        lost = Column("lost_words", "Lost against it (rank)", absent="")
+        if not on_terminal() or _width([*columns, lost], rows) <= shutil.get_terminal_size().columns:
+            columns.append(lost)
         print_tables([Table("tok explain", columns, rows)])
+        if lost not in columns:
+            click.echo(f"What lost at each step is left out; it takes {_width([*columns, lost], rows)} columns.")
     for each in found.missed:
         say_or_print(f"\n{_missed_words(tokenizer, found, each)}")
+
+
+def _width(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> int:
+    """The terminal cells that a table takes, with two between columns."""
+    from rich.cells import cell_len
+
+    each = [max(cell_len(str(text)) for text in (c.title, *(row[c.key] or "" for row in rows))) for c in columns]
+    return sum(each) + 2 * (len(columns) - 1)
 
 
 def say_or_print(text: str) -> None:

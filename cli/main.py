@@ -99,7 +99,7 @@ def told_in_two_lines(*, verbose: bool) -> Iterator[None]:
     except (click.exceptions.Exit, click.exceptions.NoArgsIsHelpError, Failure):
         raise
     except (KeyboardInterrupt, click.Abort):
-        click.echo("error: interrupted\nhint: run the same command again; what was answered is kept", err=True)
+        click.echo("error: interrupted\nhint: run the same command again; answers that models gave are kept", err=True)
         raise click.exceptions.Exit(130) from None
     except Exception as err:
         if isinstance(err, OSError) and err.errno == errno.EPIPE:

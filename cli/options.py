@@ -104,12 +104,19 @@ tokenizer_option = click.option(
     "[default: NEEDLEPOINT_TOKENIZER, else cl100k if it is there, else small]",
 )
 
+
+def _each_once(_context: click.Context, _parameter: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names; what was named twice is there once."""
+    return tuple(dict.fromkeys(names))
+
+
 tokenizers_option = click.option(
     "-t",
     "--tokenizer",
     "tokenizers",
     metavar="NAME|FILE",
     multiple=True,
+    callback=_each_once,
     help="small, gpt2, cl100k, o200k, or a file; may be repeated.  "
     "[default: NEEDLEPOINT_TOKENIZER, else cl100k if it is there, else small]",
 )

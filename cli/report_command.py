@@ -9,7 +9,7 @@ import click
 from cli.options import default_store, is_export
 from cli.output import write_atomically
 from cli.report_comparison import side_by_side
-from cli.report_materials import Reported, exported_runs, kept_run
+from cli.report_materials import Reported, exported_runs, kept_run, same_rows
 from cli.visible import visible
 from probes.report import EXCHANGES, need_libraries, render
 from probes.store import Store
@@ -25,7 +25,8 @@ def report_runs(
     compared on the page, as `runs compare` does it.
 
     Raises:
-        UserError: there is no such run or file, prompts are needed and cannot be made again, or a library is absent.
+        UserError: there is no such run or file, two files hold different rows of one run, prompts are needed and
+            cannot be made again, or a library is absent.
     """
     need_libraries()
     files = [name for name in names if is_export(name)]
@@ -58,7 +59,12 @@ def _read(path: Path | None, names: Sequence[str]) -> list[Reported]:
                 run = store.find_run(name)
                 read = [] if run.id in found else [kept_run(store, run)]
             for each in read:
-                found.setdefault(each.material.id, each)
+                known = found.setdefault(each.material.id, each)
+                if known.material.read_from and not same_rows(known, each):
+                    raise UserError(
+                        f"{visible(name)} holds other rows of run {each.material.id} than what was named before it",
+                        hint="put the rows of one run into one file, e.g. with cat",
+                    )
     return list(found.values())
 
 

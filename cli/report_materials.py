@@ -66,6 +66,11 @@ def kept_run(store: Store, run: RunRow) -> Reported:
     return Reported(material, compared_run(run.id, run.probe, run.spec, sent, prompts))
 
 
+def same_rows(one: Reported, other: Reported) -> bool:
+    """Whether two files of one run hold the same of it."""
+    return (one.material.spec, one.material.results) == (other.material.spec, other.material.results)
+
+
 def exported_runs(path: Path) -> list[Reported]:
     """The runs in a file of exported rows, which needs no store; their prompts are made again where that can be done.
 

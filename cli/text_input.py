@@ -88,11 +88,17 @@ def _is_file(word: str) -> bool:
 
 
 def stop_if_nobody_types() -> None:
-    """End with the command's help when stdin, about to be read, is a terminal: never wait in silence."""
+    """Refuse when stdin, about to be read, is a terminal: never wait in silence.
+
+    Raises:
+        UsageError: nothing was given, and nobody pipes anything in.
+    """
     if sys.stdin.isatty():
         context = click.get_current_context()
-        click.echo(context.get_help(), err=True)
-        context.exit(2)
+        raise UsageError(
+            f"{context.command_path} was given nothing to read",
+            hint=f"name a file, or pipe something in; {context.command_path} --help shows how",
+        )
 
 
 def read_file(path: Path) -> bytes:

@@ -5,7 +5,7 @@ hexadecimal bytes for each of these tokens: 🌍⟨F0 9F⟩|⟨8C⟩|⟨8D⟩.
 """
 
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import click
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 BACKGROUNDS = ("#77aadd", "#eedd88", "#99ddff", "#ee8866")
 INK = "#000000"
 FAINT_INK = "#444444"
-BAR = "|"
+BARS = ("|", "¦", "‖")  # between tokens, where there are no colours: the first that the text does not hold itself
 WHITE_SPACE = {" ": "·", "\t": "→", "\n": "⏎"}
 
 
@@ -251,27 +251,36 @@ def _fitting(piece: Piece, width: int | None) -> list[Piece]:
     return [piece._replace(runs=tuple(runs), continued=i > 0) for i, runs in enumerate(parts)]
 
 
-def plain_text(shown: Sequence[Piece], *, width: int | None, ids: bool, plain_spaces: bool) -> str:
+def bar_between(tokens: Iterable[bytes]) -> str:
+    """What to put between tokens: a bar, and another one where the text holds bars.
+
+    Example: bar_between([b"a", b"||"]) == "¦"
+    """
+    text = b"".join(tokens)
+    return next((bar for bar in BARS if bar.encode() not in text), BARS[0])
+
+
+def plain_text(shown: Sequence[Piece], *, width: int | None, ids: bool, plain_spaces: bool, bar: str = BARS[0]) -> str:
     """The picture without colours: a bar between tokens, a new line where the text has one.
 
     Example: "How| is| this| cut|?"; with ids the tokens stand in columns, and their ids in a line below.
     """
     if width is None and not ids:
-        return _plain_lines(shown, plain_spaces=plain_spaces)
+        return _plain_lines(shown, plain_spaces=plain_spaces, bar=bar)
     drawn = []
-    for line in lines(shown, width=width, ids=ids, gap=len(BAR)):
+    for line in lines(shown, width=width, ids=ids, gap=1):
         words = [piece.words(plain_spaces=plain_spaces and not ids) for piece in line]
         if not ids:
-            drawn.append(BAR.join(words))
+            drawn.append(bar.join(words))
             continue
         columns = [column_width(piece, ids=True) for piece in line]
         padded = [word + " " * (cells - piece.width) for word, cells, piece in zip(words, columns, line, strict=True)]
         numbers = [f"{piece.number:<{cells}}" for cells, piece in zip(columns, line, strict=True)]
-        drawn += [BAR.join(padded).rstrip(" "), " ".join(numbers).rstrip(" ")]
+        drawn += [bar.join(padded).rstrip(" "), " ".join(numbers).rstrip(" ")]
     return "".join(f"{line}\n" for line in drawn)
 
 
-def _plain_lines(shown: Sequence[Piece], *, plain_spaces: bool) -> str:
+def _plain_lines(shown: Sequence[Piece], *, plain_spaces: bool, bar: str) -> str:
     """The picture without colours, ids and a width, which is what a pipe gets: quick for a long text."""
     known: dict[int, tuple[str, bool]] = {}  # equal tokens share their runs, so these tell what was seen
     drawn: list[str] = []
@@ -282,10 +291,10 @@ def _plain_lines(shown: Sequence[Piece], *, plain_spaces: bool) -> str:
         word, ends_line = known[id(piece.runs)]
         line.append(word)
         if ends_line:
-            drawn.append(BAR.join(line))
+            drawn.append(bar.join(line))
             line = []
     if line:
-        drawn.append(BAR.join(line))
+        drawn.append(bar.join(line))
     return "".join(f"{each}\n" for each in drawn)
 
 
@@ -323,29 +332,32 @@ def print_pictures(pictures: Sequence[Picture], *, ids: bool) -> None:
             click.echo()
         if len(pictures) > 1:
             click.echo(visible(f"# {picture.source}, {picture.tokenizer}"))
+        bar = bar_between(data for _, data in picture.tokens)
         if on_terminal():
-            _draw(pieces(picture.tokens), ids=ids)
+            _draw(pieces(picture.tokens), ids=ids, bar=bar)
             click.echo(visible(f"\n{summary(picture)}"))
         else:
-            click.echo(plain_text(pieces(picture.tokens), width=None, ids=ids, plain_spaces=True), nl=False)
+            click.echo(plain_text(pieces(picture.tokens), width=None, ids=ids, plain_spaces=True, bar=bar), nl=False)
             say(summary(picture))
 
 
-def _draw(shown: Sequence[Piece], *, ids: bool) -> None:
+def _draw(shown: Sequence[Piece], *, ids: bool, bar: str) -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
-    for line in picture_lines(console, shown, width=console.width, ids=ids):
+    for line in picture_lines(console, shown, width=console.width, ids=ids, bar=bar):
         console.print(line, soft_wrap=True)  # the lines are already cut to the width
 
 
-def picture_lines(console: "Console", shown: Sequence[Piece], *, width: int, ids: bool) -> Iterator["Text"]:
+def picture_lines(
+    console: "Console", shown: Sequence[Piece], *, width: int, ids: bool, bar: str = BARS[0]
+) -> Iterator["Text"]:
     """The picture as this console can show it: in colours, or with bars where it has none."""
     from rich.text import Text
 
     if console.color_system is not None and not console.no_color:
         return coloured_lines(shown, width=width, ids=ids)
-    return map(Text, plain_text(shown, width=width, ids=ids, plain_spaces=False).splitlines())
+    return map(Text, plain_text(shown, width=width, ids=ids, plain_spaces=False, bar=bar).splitlines())
 
 
 def summary(picture: Picture) -> str:

@@ -41,6 +41,7 @@ MORPHEMES = {
     "morpheme_recall": ("{against}: boundaries of morphemes that are of tokens", True),
     "morpheme_f1": ("{against}: F1 of the two", False),
 }
+SENSELESS = 100  # bits per byte; more tell nothing
 
 
 class Report:
@@ -182,7 +183,7 @@ class Report:
             Column("", ""),
             Column("per_byte", "Ids alone", "right", "{:,.2f}".format),
             Column("with_used_tokens", "With the tokens used", "right", "{:,.2f}".format),
-            Column("with_vocabulary", "With all tokens", "right", "{:,.2f}".format),
+            Column("with_vocabulary", "With all tokens", "right", _vocabulary_cost),
         ]
         held_out = sum(map(len, self._corpus.parts[1]))
         documents = "the document" if len(self._corpus.documents) == 1 else "every document"
@@ -195,6 +196,8 @@ class Report:
             "The compressors write the rest as one file that needs nothing else; they have not seen what stands before."
         )
         notes = [ids, compressed]
+        if any((row.get("with_vocabulary") or 0) >= SENSELESS for row in rows):
+            notes.append(f"Over {SENSELESS} bits: the vocabulary is far larger than what it is to write down here.")
         if not any(row[""] == "zstd" for row in rows):
             notes.append('zstd is not installed: pip install "needlepoint[corpus]"')
         return Table(COMMAND, columns, rows, title=f"Bits per byte, of {held_out:,} held-out bytes", notes=notes)
@@ -303,15 +306,19 @@ def labels(names: Sequence[str]) -> dict[str, str]:
 
 
 def worded(row: Row, *, is_share: bool) -> str:
-    """A figure for people: "3.36 [3.10-3.52]", a share "25% [20-31] 756 of 2,973"; "-" where nothing was counted."""
+    """A figure for people: "3.36 [3.10-3.52]", a share "25% [20-31] (756 of 2,973)"; "-" where nothing was counted."""
     value, low, high = row["value"], row["low"], row["high"]
     if value is None:
         return "-"
     has_limits = low is not None and high is not None
     if is_share:
         between = f" [{_points(low)}-{_points(high)}]" if has_limits else ""
-        return f"{_percent(value)}{between} {row['numerator']:,.0f} of {row['denominator']:,.0f}"
+        return f"{_percent(value)}{between} ({row['numerator']:,.0f} of {row['denominator']:,.0f})"
     return f"{value:.2f}" + (f" [{low:.2f}-{high:.2f}]" if has_limits else "")
+
+
+def _vocabulary_cost(bits: float) -> str:
+    return f"{bits:,.2f}" if bits < SENSELESS else f"over {SENSELESS}"
 
 
 def _percent(share: float) -> str:
@@ -319,6 +326,8 @@ def _percent(share: float) -> str:
 
 
 def _points(share: float) -> str:
-    """A share in points: 0.256 -> "26", 0.0215 -> "2.1", 1.0 -> "100"."""
+    """A share in points: 0.256 -> "26", 0.0215 -> "2.1", 0.00027 -> "0.03", 1.0 -> "100"."""
     points = 100 * share
+    if 0 < points < 0.095:
+        return f"{points:.1g}" if points < 0.0095 else f"{points:.2f}"
     return f"{points:.1f}" if 0 < points < 9.95 or 99 < points < 100 else f"{points:.0f}"

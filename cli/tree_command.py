@@ -96,7 +96,9 @@ def _token_bytes(tokenizer: "Tokenizer", token: str, *, as_id: bool) -> bytes:
         if tokenizer.id_of(data) is None:
             raise UsageError(
                 f"{visible(token)!r} is not a token of {tokenizer.name}",
-                hint="see how it is cut with `tok explain`; a space in front of a word belongs to its token",
+                hint=f"if that is an id: --id {token}"
+                if token.isascii() and token.isdigit()
+                else "see how it is cut with `tok explain`; a space in front of a word belongs to its token",
             )
         return data
     if not (token.isascii() and token.isdigit() and len(token) < 20):

@@ -18,6 +18,7 @@ from tokenizer.errors import UsageError
 if TYPE_CHECKING:
     from tokenizer import Tokenizer
 
+PAGE = 40  # tokens
 Limits = tuple[int | None, int | None]
 
 
@@ -63,7 +64,9 @@ class RangeType(click.ParamType[Limits]):
     help="Only tokens that the text of FILE does not use; may be repeated.",
 )
 @click.option("--listing", is_flag=True, help="A line for each token with its two parts, made to be compared by diff.")
-@click.option("-n", "--count", type=click.IntRange(min=1), default=40, show_default=True, metavar="N", help="How many.")
+@click.option(
+    "-n", "--count", type=click.IntRange(min=1), metavar="N", help="How many.  [default: 40 on a terminal, else all]"
+)
 @click.option("--page", type=click.IntRange(min=1), default=1, metavar="N", help="Which N of them, e.g. --page 2.")
 @tokenizer_option
 @output_options
@@ -77,7 +80,7 @@ def vocab(
     kinds: tuple[Any, ...],
     corpus: tuple[Path, ...],
     listing: bool,
-    count: int,
+    count: int | None,
     page: int,
     tokenizer: str | None,
     output: OutputOptions,
@@ -112,11 +115,10 @@ def vocab(
     if listing:
         _print_listing(chosen, found)
         return
-    people = output.format is None and on_terminal()
-    rows = [
-        {"id": one, **token_texts(token), "bytes": len(token)}
-        for one, token in (found[count * (page - 1) : count * page] if people else found)
-    ]
+    one_page = page > 1 or (output.format is None and on_terminal())
+    count = count or (PAGE if one_page else max(1, len(found)))
+    chosen_page = found[count * (page - 1) : count * page]
+    rows = [{"id": one, **token_texts(token), "bytes": len(token)} for one, token in chosen_page]
     columns = [
         Column("id", "Id", "right", str),
         Column("text", "Token", show=lambda text: shown(text.encode("utf-8", "surrogatepass"))),
@@ -125,7 +127,7 @@ def vocab(
     ]
     pages = -(-len(found) // count)
     note = f"{len(found):,} token{'' if len(found) == 1 else 's'} of {chosen.name}"
-    if people and pages > 1:
+    if pages > 1:
         note += f", page {page} of {pages}; another one with --page"
     emit(Table("tok vocab", columns, rows, meta=tokenizers_meta([chosen]), notes=[f"{note}."]), output)
 

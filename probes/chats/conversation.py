@@ -67,6 +67,7 @@ def _turn(turn: Any, where: str) -> Turn:
     if "content" in turn and "text" in turn:
         raise UserError(f"{where} has both content and text", hint="they mean the same; write content")
     content, name = turn.get("content", turn.get("text")), turn.get("name", turn.get("speaker"))
+    content = _text_of_parts(content, where)
     if not isinstance(content, str) or not isinstance(name, str | None):
         what = "content" if not isinstance(content, str) else "name"
         raise UserError(f"{where}: its {what} is no text", hint=SHAPE)
@@ -74,6 +75,20 @@ def _turn(turn: Any, where: str) -> Turn:
         if any("\ud800" <= letter <= "\udfff" for letter in text):
             raise UserError(f"{where} holds half a character (a lone surrogate)", hint="save it as UTF-8 text")
     return Turn(str(role), content, name)
+
+
+def _text_of_parts(content: Any, where: str) -> Any:
+    """The text of parts, as the providers' own files have them: {"type": "text", "text": "Hello"}.
+
+    Raises:
+        UserError: there are other parts.
+    """
+    if not isinstance(content, list):
+        return content
+    texts = [part.get("text") if isinstance(part, Mapping) and part.get("type") == "text" else None for part in content]
+    if not all(isinstance(text, str) for text in texts):
+        raise UserError(f"{where} is not only text", hint="take out calls of tools, pictures and the like")
+    return "".join(map(str, texts))
 
 
 def _said(value: Any) -> str:

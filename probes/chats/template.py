@@ -60,7 +60,8 @@ def read_template(path: Path) -> ChatTemplate:
     """
     if not path.is_file():
         raise UserError(
-            f"there is no file {path}", hint="name a model's .gguf, a tokenizer_config.json or a .jinja file"
+            f"there is no file {path}",
+            hint="name a model's .gguf or fetched model, a tokenizer_config.json or a .jinja file",
         )
     if path.suffix.lower() == ".gguf":
         return _of_weights(path)

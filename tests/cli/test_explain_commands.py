@@ -253,3 +253,29 @@ def test_lint_counts_oddities_and_lists_those_of_one_check() -> None:
 
 def test_lint_refuses_a_check_that_is_not_there() -> None:
     assert run("lint", "-t", "small", "--list", "odd").exit_code == 2
+
+
+def test_what_lost_is_shown_where_it_fits_and_missed_in_words_where_not(monkeypatch):
+    for module in ("explain_command", "output"):
+        monkeypatch.setattr(f"cli.{module}.on_terminal", lambda: True)
+    for columns, is_there in (("70", True), ("40", False)):
+        monkeypatch.setenv("COLUMNS", columns)
+        printed = run("explain", " shops", "-t", "small").stdout
+        assert ("Lost against it (rank)" in printed) == is_there
+        assert ("What lost at each step is left out; it takes " in printed) != is_there
+
+
+def test_a_bar_in_the_text_is_told_from_the_bars_between_tokens():
+    assert done("show", "a || b", "-t", "gpt2") == "a¦ ||¦ b\n"
+    assert done("show", "a b", "-t", "gpt2") == "a| b\n"
+
+
+def test_a_page_of_the_vocabulary_is_as_long_as_asked_for_in_a_pipe_too():
+    assert len(json.loads(done("vocab", "needle", "-t", "cl100k", "-n", "2", "--json"))["rows"]) == 2
+    second = json.loads(done("vocab", "needle", "-t", "cl100k", "-n", "3", "--page", "2", "--json"))["rows"]
+    assert [row["text"] for row in second] == [" needless"]
+    assert len(json.loads(done("vocab", "needle", "-t", "cl100k", "--json"))["rows"]) == 4
+
+
+def test_a_tokenizer_named_twice_counts_once():
+    assert done("count", "a", "-t", "small", "-t", "small") == "1\n"

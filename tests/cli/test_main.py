@@ -121,7 +121,7 @@ def test_version_is_one_line():
         (
             KeyboardInterrupt(),
             130,
-            ["error: interrupted", "hint: run the same command again; what was answered is kept"],
+            ["error: interrupted", "hint: run the same command again; answers that models gave are kept"],
         ),
         (UserError("\x1b[2Jgone", hint="\u202ehint"), 1, ["error: ␛[2Jgone", "hint: \\u202ehint"]),
     ],
@@ -188,7 +188,7 @@ def test_a_real_interrupt_ends_with_130_and_a_closed_pipe_quietly():
     done = python("-c", code)
     assert (done.returncode, done.stderr) == (
         130,
-        "error: interrupted\nhint: run the same command again; what was answered is kept\n",
+        "error: interrupted\nhint: run the same command again; answers that models gave are kept\n",
     )
     shell = subprocess.run(
         ["/bin/sh", "-c", '"$0" -c "$1" | head -1', sys.executable, code],

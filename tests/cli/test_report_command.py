@@ -129,6 +129,19 @@ def test_prompts_that_cannot_be_made_again_are_said_to_be_absent(rows: Path) -> 
     assert "The prompts are not shown: they have changed" in changed.stdout
 
 
+def test_two_files_with_other_rows_of_one_run_are_refused(store: Path) -> None:
+    whole, half = store.with_name("whole.jsonl"), store.with_name("half.jsonl")
+    run(*NEEDLE, "--depths", "0,50,100", "-d", str(store))
+    run("runs", "export", "latest", "-d", str(store), "-o", str(whole))
+    half.write_text(whole.read_text(encoding="utf-8").splitlines(keepends=True)[0], encoding="utf-8")
+    refused = run("runs", "report", str(half), str(whole))
+    assert refused.exit_code == 1
+    assert "whole.jsonl holds other rows of run" in refused.stderr
+    copy = store.with_name("copy.jsonl")
+    copy.write_bytes(whole.read_bytes())
+    assert run("runs", "report", str(copy), str(whole)).exit_code == 0
+
+
 def test_rows_that_were_taken_out_are_counted(store: Path) -> None:
     rows = store.with_name("part.jsonl")
     run(*NEEDLE, "--depths", "0,50,100", "-d", str(store))

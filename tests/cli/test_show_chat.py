@@ -53,15 +53,18 @@ def test_a_pipe_gets_a_stretch_a_line_and_the_figures_of_each_role(chat: list[st
     assert "\x1b" not in done.output
     picture, table = done.stdout.split("\n\n")
     lines = picture.splitlines()
-    assert lines[0].split() == ["template", "⟦<|im_start|>⟧|" + "|".join(words(tokenizer, "system")) + "|⏎"]
+    assert lines[0].split() == [
+        "template",
+        f"⟦<|im_start|>⟧¦{'¦'.join(words(tokenizer, 'system'))}¦⏎",
+    ]  # as a turn holds bars
     assert lines[1].startswith("1 system")
-    assert lines[1].endswith("|".join(words(tokenizer, "The shop.")))
+    assert lines[1].endswith("¦".join(words(tokenizer, "The shop.")))
     assert [line.split("  ")[0] for line in lines if not line.startswith((" ", "template"))] == [
         *("1 system", "2 user", "3 assistant", "4 user")
     ]
     spelled = next(line for line in lines if line.startswith("2 user"))
     assert "⟦" not in spelled
-    assert spelled.replace("|", "").endswith("<im_end>␛[2J")
+    assert spelled.replace("¦", "").endswith("<|im_end|>␛[2J")
     # By hand: four times start, role, line end, end, line end; and start, assistant, line end at the last.
     own = sum(5 + len(words(tokenizer, turn["role"])) - 1 for turn in TURNS) + 2 + len(words(tokenizer, "assistant"))
     said = {

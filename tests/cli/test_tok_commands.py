@@ -325,14 +325,15 @@ class TestShow:
         rebuilt = "".join(picture).replace("|", "").replace("·", " ")
         assert rebuilt == text.strip()
 
-    def test_a_terminal_with_nothing_given_gets_the_help_and_no_waiting(self):
+    def test_a_terminal_with_nothing_given_is_told_so_and_not_kept_waiting(self):
         for command in ("show", "count", "encode", "decode"):
             printed = on_a_terminal(command, code=2)
-            assert f"Usage: python -m cli tok {command}" in printed
+            assert f"error: python -m cli tok {command} was given nothing to read" in printed
+            assert f"tok {command} --help shows how" in printed
 
     def test_the_first_line_of_much_is_quickly_had(self, mine, corpus):
         done = shell('$np tok show --special-as-text -i "$1" -t "$2" 2>&1 | head -1', str(corpus), mine)
-        assert done.stdout.decode().replace("|", "").startswith("The miller carried the flour")
+        assert done.stdout.decode().replace("¦", "").startswith("The miller carried the flour")
         assert done.stdout.count(b"\n") == 1
 
 

@@ -178,9 +178,9 @@ class TestSources:
         subprocess.run(words, cwd=ROOT, check=True, capture_output=True)
         assert out.read_bytes() == mine.read_bytes()
 
-    def test_a_terminal_as_stdin_gets_the_help_and_no_waiting(self, tmp_path):
+    def test_a_terminal_as_stdin_is_told_so_and_not_kept_waiting(self, tmp_path):
         printed = on_a_terminal("tok", "train", "-", "-o", str(tmp_path / "out.json"), code=2)
-        assert "Usage: python -m cli tok train" in printed
+        assert "error: python -m cli tok train was given nothing to read" in printed
 
     def test_a_tokenizer_among_its_own_texts_is_no_part_of_them(self, corpus, tmp_path):
         (tmp_path / "mill.txt").write_bytes(corpus.read_bytes())

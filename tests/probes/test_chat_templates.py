@@ -211,6 +211,7 @@ def test_a_template_can_do_no_harm(source: str, what: str, monkeypatch: pytest.M
         (b'[{"role": ["user"], "content": "a"}]', "the role is"),
         (b'[{"role": "user"}]', "its content is no text"),
         (b'[{"role": "user", "content": "a", "text": "b"}]', "both content and text"),
+        (b'[{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]', "is not only text"),
         (b'[{"role": "user", "content": "\\ud800"}]', "half a character"),
     ],
 )
@@ -219,6 +220,11 @@ def test_a_file_that_is_no_conversation_is_told(content: bytes, what: str) -> No
         read_conversation(content, "chat.json")
     assert "chat.json" in str(failure.value)
     assert what in str(failure.value)
+
+
+def test_parts_of_text_are_one_text() -> None:
+    turn = {"role": "user", "content": [{"type": "text", "text": "How "}, {"type": "text", "text": "long?"}]}
+    assert read_conversation(json.dumps([turn]).encode(), "chat.json") == [Turn("user", "How long?")]
 
 
 def test_a_conversation_is_read_as_it_stands() -> None:
