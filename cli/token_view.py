@@ -265,8 +265,6 @@ def plain_text(shown: Sequence[Piece], *, width: int | None, ids: bool, plain_sp
 
     Example: "How| is| this| cut|?"; with ids the tokens stand in columns, and their ids in a line below.
     """
-    if width is None and not ids:
-        return _plain_lines(shown, plain_spaces=plain_spaces, bar=bar)
     drawn = []
     for line in lines(shown, width=width, ids=ids, gap=1):
         words = [piece.words(plain_spaces=plain_spaces and not ids) for piece in line]
@@ -280,19 +278,21 @@ def plain_text(shown: Sequence[Piece], *, width: int | None, ids: bool, plain_sp
     return "".join(f"{line}\n" for line in drawn)
 
 
-def _plain_lines(shown: Sequence[Piece], *, plain_spaces: bool, bar: str) -> str:
-    """The picture without colours, ids and a width, which is what a pipe gets: quick for a long text."""
-    known: dict[int, tuple[str, bool]] = {}  # equal tokens share their runs, so these tell what was seen
+def piped_text(tokens: Sequence[tuple[int, bytes]], bar: str) -> str:
+    """What a pipe gets: the same as `plain_text` without ids and width, but quick for a long text."""
+    known: dict[tuple[bytes, ...], list[tuple[str, bool]]] = {}
     drawn: list[str] = []
     line: list[str] = []
-    for piece in shown:
-        if id(piece.runs) not in known:
-            known[id(piece.runs)] = piece.words(plain_spaces=plain_spaces), piece.ends_line
-        word, ends_line = known[id(piece.runs)]
-        line.append(word)
-        if ends_line:
-            drawn.append(bar.join(line))
-            line = []
+    for stretch in _stretches(tokens):
+        key = (stretch[0][1],) if len(stretch) == 1 else tuple(data for _, data in stretch)
+        if key not in known:
+            made = [Piece(0, 0, runs) for runs in _runs(key)]
+            known[key] = [(piece.words(plain_spaces=True), piece.ends_line) for piece in made]
+        for word, ends_line in known[key]:
+            line.append(word)
+            if ends_line:
+                drawn.append(bar.join(line))
+                line = []
     if line:
         drawn.append(bar.join(line))
     return "".join(f"{each}\n" for each in drawn)
@@ -337,8 +337,14 @@ def print_pictures(pictures: Sequence[Picture], *, ids: bool) -> None:
             _draw(pieces(picture.tokens), ids=ids, bar=bar)
             click.echo(visible(f"\n{summary(picture)}"))
         else:
-            click.echo(plain_text(pieces(picture.tokens), width=None, ids=ids, plain_spaces=True, bar=bar), nl=False)
+            click.echo(_in_a_pipe(picture.tokens, bar, ids=ids), nl=False)
             say(summary(picture))
+
+
+def _in_a_pipe(tokens: Sequence[tuple[int, bytes]], bar: str, *, ids: bool) -> str:
+    if ids:
+        return plain_text(pieces(tokens), width=None, ids=True, plain_spaces=True, bar=bar)
+    return piped_text(tokens, bar)
 
 
 def _draw(shown: Sequence[Piece], *, ids: bool, bar: str) -> None:

@@ -15,9 +15,11 @@ from cli.token_view import (
     FAINT_INK,
     INK,
     Picture,
+    _runs,
     coloured_lines,
     lines,
     pieces,
+    piped_text,
     plain_text,
     summary,
     token_table,
@@ -138,6 +140,8 @@ def test_every_byte_is_shown_once(text: str, data: st.DataObject):
 def test_any_bytes_can_be_shown_and_nothing_in_the_picture_is_a_control(blob: bytes, data: st.DataObject):
     places = data.draw(st.sets(st.integers(1, max(1, len(blob) - 1)), max_size=10))
     tokens = cut(blob, *sorted(place for place in places if place < len(blob))) if blob else []
+    assert piped_text(tokens, "|") == plain(tokens)
+    assert [piece.runs for piece in pieces(tokens)] == _runs([data for _, data in tokens])  # whatever goes together
     for ids in (False, True):
         drawn = plain(tokens, width=20, ids=ids, plain_spaces=False)
         assert not [c for c in drawn if unicodedata.category(c) in {"Cc", "Cs"} and c != "\n"]
