@@ -122,6 +122,8 @@ def _ways(
     best = segmentations.joined(
         [segmentations.fewest_tokens(piece, vocabulary, longest, count) for piece in pieces], count
     )
+    if best and len(best[0]) == len(real):  # of several that are as short, the real one comes first
+        best = [tuple(real), *(way for way in best if list(way) != real)][:count]
     found: list[tuple[str, Sequence[bytes]]] = [("this tokenizer", real)]
     found += [
         ("fewest tokens" if number == 1 else f"fewest tokens, {number}", way) for number, way in enumerate(best, 1)

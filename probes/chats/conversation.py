@@ -43,7 +43,9 @@ def read_conversation(data: bytes, source: str) -> list[Turn]:
         found = json.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as err:
         raise UserError(f"{source} is not UTF-8 text (byte {err.start})", hint="save it as UTF-8") from err
-    except (ValueError, RecursionError) as err:
+    except RecursionError as err:
+        raise UserError(f"{source} is not JSON of ours: it is nested too deeply", hint=SHAPE) from err
+    except ValueError as err:
         raise UserError(f"{source} is not JSON: {err}", hint=SHAPE) from err
     turns = found
     if isinstance(found, Mapping):

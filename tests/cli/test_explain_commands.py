@@ -279,3 +279,10 @@ def test_a_page_of_the_vocabulary_is_as_long_as_asked_for_in_a_pipe_too():
 
 def test_a_tokenizer_named_twice_counts_once():
     assert done("count", "a", "-t", "small", "-t", "small") == "1\n"
+
+
+def test_of_ways_that_are_as_short_the_real_one_comes_first():
+    rows = json.loads(done("alt", "Schadenfreude", "-t", "small", "--samples", "0", "--json"))["rows"]
+    real, first, second = rows[:3]
+    assert real["tokens"] == first["tokens"] == second["tokens"]
+    assert (first["same"], second["same"]) == (True, False)
