@@ -167,7 +167,7 @@ def default_store() -> Path:
 
 def is_export(name: str) -> bool:
     """Whether a run is named by a file of its exported rows, and not by its id."""
-    return Path(name).suffix.lower() in (".jsonl", ".json", ".csv")
+    return Path(name.lower().removesuffix(".gz")).suffix in (".jsonl", ".json", ".csv")
 
 
 seed_option = click.option(

@@ -99,7 +99,7 @@ def show_run(
 ) -> None:
     """Show a run again: its tables, or with --prompts, --answers or --attempts its single trials.
 
-    RUN is `latest` (the default), the beginning of an id, or a file that `runs export` wrote.
+    RUN is `latest` (the default), the beginning of an id, or a file that `runs export` wrote, packed by gzip or not.
 
     \b
     needlepoint runs show
@@ -250,7 +250,7 @@ def report(names: tuple[str, ...], path: Path | None, limit: int, store: Path | 
     \b
     needlepoint runs report -o report.html
     needlepoint runs report 20261122-0934 20261122-0841 -o both.html
-    needlepoint runs report samples/study/single.jsonl -n 40 > single.html
+    needlepoint runs report samples/study/single.jsonl.gz -n 40 > single.html
     """
     if path is None and on_terminal():
         raise UsageError("a page is not for a terminal", hint="name a file for it, e.g. -o report.html")

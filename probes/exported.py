@@ -8,8 +8,10 @@ order, and those of several runs may stand in one file. A row that no run can ha
 """
 
 import csv
+import gzip
 import json
 import sys
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +63,7 @@ class ExportedRun:
 
 
 def read_rows(path: Path) -> list[Result]:
-    """Every trial in a file of exported rows, run after run, in plan order; .jsonl, .json or .csv.
+    """Every trial in a file of exported rows, run after run, in plan order; .jsonl, .json or .csv, also with .gz.
 
     Prompts are not in the rows, so requests come without their messages.
 
@@ -105,10 +107,14 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> ExportedRun:
 def _read_file(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each row with its place in words: the line it begins in, or its number where lines mean nothing."""
     try:
-        with path.open(encoding="utf-8", errors="surrogatepass", newline="") as file:
-            if path.suffix.lower() == ".csv":
+        is_packed = path.suffix.lower() == ".gz"
+        kind = (path.with_suffix("") if is_packed else path).suffix.lower()
+        with (gzip.open if is_packed else open)(
+            path, "rt", encoding="utf-8", errors="surrogatepass", newline=""
+        ) as file:
+            if kind == ".csv":
                 yield from _csv_rows(file)
-            elif path.suffix.lower() == ".json":
+            elif kind == ".json":
                 yield from ((f"row {number}", row) for number, row in enumerate(json.load(file)["rows"], 1))
             else:
                 yield from (
@@ -116,7 +122,7 @@ def _read_file(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 )
     except OSError as err:
         raise UserError(f"cannot read {path}: {err.strerror or err}", hint="name a file of exported rows") from err
-    except (ValueError, KeyError, TypeError, RecursionError, csv.Error) as err:
+    except (ValueError, KeyError, TypeError, RecursionError, csv.Error, EOFError, zlib.error) as err:
         raise _refused(path, str(err)) from err
 
 

@@ -41,7 +41,7 @@ def pages(folder: Path) -> dict[tuple[str, ...], Path]:
     found = {}
     for rows in dict.fromkeys(each.rows for each in PICTURES):
         found[rows] = folder / f"{'-'.join(rows)}.html"
-        report_runs(None, [str(ROOT / "samples" / "study" / f"{name}.jsonl") for name in rows], path=found[rows])
+        report_runs(None, [str(ROOT / "samples" / "study" / f"{name}.jsonl.gz") for name in rows], path=found[rows])
     return found
 
 

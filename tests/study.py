@@ -9,6 +9,7 @@ tables are made from those (tests/study_tables.py).
     python -m tests.study --list               the parts, and how long they take
 """
 
+import gzip
 import json
 import os
 import subprocess
@@ -105,7 +106,7 @@ def run_part(part: Part, store: Path, files: Path, output: Path, model: str) -> 
     What is finished is left alone until its file says something else, so that its rows keep their run and their time.
     """
     database, tables, finished = store / "runs.db", store / f"{part.name}.json", store / f"{part.name}.finished"
-    file, rows = files / part.file, output / f"{part.name}.jsonl"
+    file, rows = files / part.file, output / f"{part.name}.jsonl.gz"
     asked = json.dumps([model, part.arguments, file.read_text(encoding="utf-8") if file.exists() else None])
     if rows.exists() and finished.exists() and finished.read_text(encoding="utf-8") == asked:
         return 0
@@ -116,10 +117,15 @@ def run_part(part: Part, store: Path, files: Path, output: Path, model: str) -> 
     exported = store / f"{part.name}.jsonl"
     if failed := needlepoint("runs", "export", run, "-d", str(database), "-o", str(exported)):
         sys.exit(failed)
-    rows.write_text(shortened(exported.read_text(encoding="utf-8")), encoding="ascii")
+    keep_rows(exported, rows)
     if code == 0:
         finished.write_text(asked, encoding="utf-8")
     return code
+
+
+def keep_rows(exported: Path, rows: Path) -> None:
+    """Write exported rows to where the tables are made from them: shortened and packed, the same bytes each time."""
+    rows.write_bytes(gzip.compress(shortened(exported.read_text(encoding="utf-8")).encode("ascii"), mtime=0))
 
 
 def shortened(rows: str) -> str:

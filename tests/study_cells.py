@@ -13,7 +13,7 @@ Row = Mapping[str, Any]
 
 def part_file(rows: Path, part: str) -> Path:
     """The finished rows of a part; FileNotFoundError where it has not been run."""
-    path = rows / f"{part}.jsonl"
+    path = rows / f"{part}.jsonl.gz"
     if not path.exists():
         raise FileNotFoundError(2, "not run yet", str(path))
     return path

@@ -1,5 +1,6 @@
 """The pictures of reports in the README are those that `python -m tests.pictures` makes, and are small."""
 
+import gzip
 import json
 import struct
 
@@ -19,7 +20,7 @@ def test_a_picture_is_a_small_png_of_the_size_it_should_have(wanted: Wanted) -> 
 @pytest.mark.parametrize("wanted", PICTURES, ids=lambda wanted: wanted.name)
 def test_a_picture_is_of_a_real_run(wanted: Wanted) -> None:
     for name in wanted.rows:
-        with (ROOT / "samples" / "study" / f"{name}.jsonl").open(encoding="utf-8") as rows:
+        with gzip.open(ROOT / "samples" / "study" / f"{name}.jsonl.gz", "rt", encoding="utf-8") as rows:
             assert json.loads(next(rows))["model"] == "local/smollm2-135m"
 
 

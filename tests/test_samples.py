@@ -1,5 +1,6 @@
 """The samples are what samples/README.md says they are."""
 
+import gzip
 import json
 import re
 import subprocess
@@ -45,7 +46,8 @@ def test_every_sample_is_there():
 
 @pytest.mark.parametrize("path", texts(), ids=lambda path: path.name)
 def test_samples_are_clean_text(path):
-    text = path.read_bytes().decode("utf-8")
+    data = path.read_bytes()
+    text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
     assert text.endswith("\n")
     assert not text.endswith("\n\n")
     assert not [

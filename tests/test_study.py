@@ -1,5 +1,6 @@
 """The study's driver and tables, on simulated readers; its speed part on the real model, a little."""
 
+import gzip
 import json
 import os
 import re
@@ -16,7 +17,7 @@ from click.testing import CliRunner
 from cli.experiment_runs import make_plan
 from cli.main import needlepoint
 from probes.experiment_file import read_experiment_file
-from tests.study import PARTS, study
+from tests.study import PARTS, keep_rows, study
 from tests.study_predictions import PREDICTION_TABLES
 from tests.study_speed import SPEED, measure_speed, speeds
 from tests.study_tables import TABLES, tables
@@ -60,16 +61,16 @@ def test_parts_are_run_written_out_and_done_again_from_the_store(place):
     done = run_study(place, "multi-key-spread", "multi-key-clustered")
     assert done.returncode == 0, done.stderr
     assert "part 2 of 2: multi-key-clustered" in done.stderr
-    rows = place / "rows" / "multi-key-spread.jsonl"
-    first, asked = rows.read_text(encoding="utf-8"), calls(place)
+    rows = place / "rows" / "multi-key-spread.jsonl.gz"
+    first, asked = rows.read_bytes(), calls(place)
     assert asked > 20
     again = run_study(place, "multi-key-spread")
     assert again.returncode == 0, again.stderr
-    assert (rows.read_text(encoding="utf-8"), calls(place)) == (first, asked), "what is finished is left alone"
+    assert (rows.read_bytes(), calls(place)) == (first, asked), "what is finished is left alone"
     rows.unlink()
     restored = run_study(place, "multi-key-spread")
     assert restored.returncode == 0, restored.stderr
-    assert len(rows.read_text(encoding="utf-8").splitlines()) == len(first.splitlines())
+    assert len(gzip.decompress(rows.read_bytes()).splitlines()) == len(gzip.decompress(first).splitlines())
     assert calls(place) == asked, "what is answered is not asked again"
 
 
@@ -178,6 +179,7 @@ def short_rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ):
             done = CliRunner().invoke(needlepoint, command)
             assert done.exit_code == 0, done.output
+        keep_rows(Path(rows), place / f"{name}.jsonl.gz")
     return place
 
 

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from cli.main import needlepoint
 from tests import study_predictions
+from tests.study import keep_rows
 from tests.study_effects import scaling, slope_difference
 from tests.study_predictions import PREDICTIONS, place_and_length, predictions
 
@@ -53,6 +54,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ):
             done = CliRunner().invoke(needlepoint, command)
             assert done.exit_code == 0, done.output
+        keep_rows(place / f"{name}.jsonl", place / f"{name}.jsonl.gz")
     return place
 
 

@@ -1,5 +1,6 @@
 """Rows of a run, read back from every form, are the results that the store gives."""
 
+import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli.main import needlepoint
+from cli.options import is_export
 from probes.exported import read_rows, read_runs
 from probes.models.base import RequestRejected, TokenLogprob
 from probes.plan import Plan, PlannedTrial
@@ -61,6 +63,20 @@ def test_rows_are_read_back_as_they_were(filled: Path, tmp_path: Path, form: str
             assert one.completion is not None
             completion = replace(completion, logprobs=one.completion.logprobs)
         assert one == replace(other, completion=completion)
+
+
+def test_rows_may_be_packed(filled: Path, tmp_path: Path) -> None:
+    for form in ("jsonl", "json", "csv"):
+        plain = exported(filled, tmp_path / f"rows.{form}")
+        packed = tmp_path / f"packed.{form}.gz"
+        packed.write_bytes(gzip.compress(plain.read_bytes()))
+        assert read_rows(packed) == read_rows(plain)
+        assert is_export(str(packed))
+    whole = packed.read_bytes()
+    for damaged in (b"no gzip", whole[:-20], whole[:40] + bytes(40) + whole[80:]):
+        packed.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"packed\.csv\.gz"):
+            read_rows(packed)
 
 
 def test_rows_of_two_runs_may_share_a_file_in_any_order(filled: Path, tmp_path: Path) -> None:
