@@ -13,7 +13,8 @@ from cli.output import Column, OutputOptions, Table, emit, on_terminal, print_ta
 from cli.progress import say
 from cli.tables import percent
 from cli.text_input import read_file
-from cli.token_view import Piece, Run, bar_between, picture_lines, pieces, plain_text, token_texts
+from cli.token_pieces import Piece, Run, pieces
+from cli.token_view import bar_between, picture_lines, plain_text, token_texts
 from cli.visible import visible
 from tokenizer.errors import UsageError, UserError
 

@@ -32,7 +32,7 @@ def shown(token: bytes) -> str:
 
     Example: shown(b" a\n") == "·a⏎"; shown(b"\xf0\x9f") == "⟨F0 9F⟩"
     """
-    from cli.token_view import pieces
+    from cli.token_pieces import pieces
 
     return "".join(run.shown for run in pieces([(0, token)])[0].runs) if token else ""
 

@@ -14,7 +14,8 @@ from rich.text import Text
 from cli.output import Table, drawn, on_terminal
 from cli.progress import progress_bar
 from cli.tables import counted, people_table, signed
-from cli.token_view import picture_lines, pieces, plain_text
+from cli.token_pieces import pieces
+from cli.token_view import picture_lines, plain_text
 from cli.visible import visible
 from probes.experiments import needle_ends, needle_results, placement_results
 from probes.haystack import generate_sentences

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cli.token_page.measured import Token
-from cli.token_view import Piece, Run, pieces
+from cli.token_pieces import Piece, Run, pieces
 from tokenizer.encoding import Tokenizer
 
 TINTS = 4  # neighbours have different ones

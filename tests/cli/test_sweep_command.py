@@ -16,7 +16,7 @@ from cli.amounts import ParameterCount
 from cli.curves import LABEL, LEVELS, size_chart
 from cli.main import needlepoint
 from cli.output import print_tables
-from cli.training_run import Display
+from tests.cli.interruptions import press_ctrl_c
 from tokenizer.vocabulary_size import PAPER
 
 TEXTS = [
@@ -267,20 +267,9 @@ def test_parameters_as_people_write_them():
 
 
 class TestInterruption:
-    def press(self, monkeypatch: pytest.MonkeyPatch, moment: str, times: int) -> None:
-        shown = getattr(Display, moment)
-
-        def show_and_press(display: Display, news: object) -> None:
-            shown(display, news)
-            if moment == "read" or news.done == 20:
-                for _ in range(times):
-                    signal.raise_signal(signal.SIGINT)
-
-        monkeypatch.setattr(Display, moment, show_and_press)
-
     def test_while_merging_it_measures_what_was_learned(self, corpus, monkeypatch):
         whole = rows(run(corpus, "--sizes", "260,276,340", "--jsonl"))["sizes"]
-        self.press(monkeypatch, "merged", times=1)
+        press_ctrl_c(monkeypatch, "merged", times=1)
         result = run(corpus, "--sizes", "260,340", "--jsonl")
         assert result.exit_code == 130
         assert [json.loads(line) for line in result.stdout.splitlines()] == whole[:2]
@@ -289,5 +278,5 @@ class TestInterruption:
 
     @pytest.mark.parametrize(("moment", "times"), [("read", 1), ("merged", 2)])
     def test_before_that_or_a_second_time_it_ends_at_once(self, corpus, monkeypatch, moment, times):
-        self.press(monkeypatch, moment, times)
+        press_ctrl_c(monkeypatch, moment, times)
         assert "interrupted; " in failure(run(corpus, "--sizes", "260,340"), 130)

@@ -10,15 +10,14 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.color import Color, ColorSystem
 
+from cli.token_pieces import _runs, pieces
 from cli.token_view import (
     BACKGROUNDS,
     FAINT_INK,
     INK,
     Picture,
-    _runs,
     coloured_lines,
     lines,
-    pieces,
     piped_text,
     plain_text,
     summary,

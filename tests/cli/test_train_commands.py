@@ -22,7 +22,7 @@ from pyarrow import parquet
 
 from cli.amounts import Amount, Amounts
 from cli.main import needlepoint
-from cli.training_run import Display
+from tests.cli.interruptions import press_ctrl_c
 from tokenizer import load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -339,19 +339,8 @@ class TestOptions:
 class TestInterruption:
     """Ctrl-C at a chosen moment: the command's own handler gets a real signal."""
 
-    def press(self, monkeypatch: pytest.MonkeyPatch, moment: str, times: int) -> None:
-        shown = getattr(Display, moment)
-
-        def show_and_press(display: Display, news: object) -> None:
-            shown(display, news)
-            if moment == "read" or news.done == 20:
-                for _ in range(times):
-                    signal.raise_signal(signal.SIGINT)
-
-        monkeypatch.setattr(Display, moment, show_and_press)
-
     def test_while_merging_it_keeps_what_was_learned(self, corpus, tmp_path, monkeypatch, trained, mine):
-        self.press(monkeypatch, "merged", times=1)
+        press_ctrl_c(monkeypatch, "merged", times=1)
         out = tmp_path / "out.json"
         result = run(corpus, "-o", out, *OPTIONS, "--sizes", "260,330", "--json")
         assert result.exit_code == 130, result.output
@@ -368,7 +357,7 @@ class TestInterruption:
         ("moment", "times", "what"), [("read", 1, "nothing was learned yet"), ("merged", 2, "what was learned is lost")]
     )
     def test_while_reading_or_a_second_time_it_ends_at_once(self, corpus, tmp_path, monkeypatch, moment, times, what):
-        self.press(monkeypatch, moment, times)
+        press_ctrl_c(monkeypatch, moment, times)
         result = run(corpus, "-o", tmp_path / "out.json", *OPTIONS)
         assert what in failure(result, 130)[0]
         assert not list(tmp_path.iterdir())
