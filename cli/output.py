@@ -7,8 +7,6 @@ data: they stand under the table on a terminal, and go to stderr elsewhere.
 """
 
 import functools
-import json
-import math
 import os
 import re
 import sys
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TextIO, TypeVar
 
 import click
 
+from cli.machine_forms import cell_text, machine_text, plain_value
 from cli.options import FILE_TO_WRITE
 from cli.progress import say
 from cli.visible import visible as visible  # noqa: PLC0414 - part of this module's face
@@ -167,75 +166,6 @@ def emit(tables: Table | Sequence[Table], output: OutputOptions, *, human: Calla
             say(note)
 
 
-def machine_text(tables: Sequence[Table], form: Format) -> str:
-    """The rows of all tables as one JSON document, JSON Lines or CSV, with a newline at the end."""
-    rows = [_row(table, row, several=len(tables) > 1) for table in tables for row in table.rows]
-    if form == "jsonl":
-        return "".join(f"{_json(row)}\n" for row in rows)
-    if form == "csv":
-        return _csv(tables, rows)
-    meta = {key: value for table in tables for key, value in table.meta.items()}
-    schema = f"needlepoint.{tables[0].command.replace(' ', '.')}/1"
-    lines = ",\n".join(f"    {_json(row)}" for row in rows)
-    body = f"[\n{lines}\n  ]" if rows else "[]"
-    return f'{{\n  "schema": {_json(schema)},\n  "meta": {_json(meta)},\n  "rows": {body}\n}}\n'
-
-
-def _row(table: Table, row: Mapping[str, Any], *, several: bool) -> dict[str, Any]:
-    first = {"table": table.key} if several else {}
-    return first | {column.key: row.get(column.key) for column in table.columns}
-
-
-def _json(value: Any) -> str:
-    try:
-        text = _ENCODER.encode(value)
-    except (TypeError, ValueError):  # there is something that JSON does not have
-        text = _ENCODER.encode(_plain(value))
-    return text.translate(_JSON_SPELT) if _CONTROL.search(text) else text
-
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
-_JSON_SPELT = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}  # controls that JSON would let stand as they are
-_CONTROL = re.compile("[\x7f-\x9f]")
-
-
-def _plain(value: Any) -> Any:
-    """What JSON can hold: NaN and infinities are unknown, numbers of numpy become Python's, paths text."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if value is None or isinstance(value, (str, int, float)):
-        return value
-    return str(value)
-
-
-def _csv(tables: Sequence[Table], rows: Sequence[Mapping[str, Any]]) -> str:
-    import csv
-    import io
-
-    first = ["table"] if len(tables) > 1 else []
-    keys = dict.fromkeys([*first, *(column.key for table in tables for column in table.columns)])
-    lines = []
-    for cells in (list(keys), *([_cell(row.get(key)) for key in keys] for row in rows)):
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\r\n").writerow(cells)  # so a cell with either of the two is quoted
-        lines.append(text.getvalue().removesuffix("\r\n"))
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _cell(value: Any) -> str:
-    """One value in CSV or between tabs: None -> "", True -> "true", (1, 2) -> "[1, 2]"."""
-    plain = _plain(value)
-    if plain is None:
-        return ""
-    return plain if isinstance(plain, str) else _json(plain)
-
-
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file so that it is there whole or not at all, and say so on stderr.
 
@@ -296,7 +226,7 @@ def print_tables(tables: Sequence[Table]) -> None:
         if len(tables) > 1:
             lines.append(f"# {table.title or table.key}")
         lines.append("\t".join(column.key for column in table.columns))
-        lines += ["\t".join(escaped(_cell(row.get(column.key))) for column in table.columns) for row in table.rows]
+        lines += ["\t".join(escaped(cell_text(row.get(column.key))) for column in table.columns) for row in table.rows]
         print_exactly("".join(f"{line}\n" for line in lines))
         for note in table.notes:
             say(note)
@@ -370,7 +300,7 @@ def drawn(table: Table, console: "Console") -> "RichTable | Text":
 
 def _worded(value: Any, column: Column) -> str:
     """A value for people: 0.12345 -> "0.123", 1234 -> "1,234", unless the column words it itself."""
-    plain = _plain(value)
+    plain = plain_value(value)
     if plain is None:
         return column.absent
     if column.show is not None:
@@ -379,7 +309,7 @@ def _worded(value: Any, column: Column) -> str:
         return "yes" if plain else "no"
     if isinstance(plain, int | float):
         return f"{plain:,}" if isinstance(plain, int) else f"{plain:,.3f}"
-    return _cell(plain)
+    return cell_text(plain)
 
 
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0))} | {

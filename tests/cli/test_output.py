@@ -11,7 +11,9 @@ import subprocess
 import sys
 import termios
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -20,6 +22,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cli.machine_forms import machine_text
 from cli.main import needlepoint
 from cli.output import (
     Column,
@@ -27,7 +30,6 @@ from cli.output import (
     emit,
     escaped,
     format_options,
-    machine_text,
     output_options,
     visible,
     write_atomically,
@@ -389,3 +391,20 @@ def test_sentences_under_peoples_tables_go_to_stderr_elsewhere_each_once_under_i
         told = [line for line in told if not line.startswith("replaced")]
         assert told == ["Said anyway.", "# Found: one", "No clear difference."]
         assert "difference" not in result.stdout
+
+
+nested = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(Path("a/b")) | st.just(np.int64(7)),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.lists(st.tuples(nested, nested), max_size=5), st.text(max_size=4))
+def test_rows_made_column_by_column_are_those_made_one_by_one(rows: list[tuple[Any, Any]], key: str) -> None:
+    given_rows = [{"first": first, f"%{key}": other} for first, other in rows]
+    table = Table("some", [Column("first", "First"), Column(f"%{key}", "Other")], given_rows)
+    lines = machine_text([table], "jsonl").split("\n")[:-1]
+    alone = [machine_text([replace(table, rows=[row])], "jsonl").removesuffix("\n") for row in given_rows]
+    assert lines == alone
+    assert [list(json.loads(line)) for line in lines] == [["first", f"%{key}"]] * len(rows)
