@@ -24,7 +24,7 @@ def interrupts(on_interrupt: Callable[[int], None]) -> Iterator[None]:
     def handle(_signal: int, _frame: FrameType | None) -> None:
         nonlocal times
         times += 1
-        if times > 2:
+        if times > 2 or loop.is_closed():  # closed: the run was torn down from outside, and nobody listens any more
             raise KeyboardInterrupt
         loop.call_soon_threadsafe(on_interrupt, times)
 

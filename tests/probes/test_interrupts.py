@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from probes.budget import Limits
+from probes.interrupts import interrupts
 from probes.models.base import (
     Request,
     Traits,
@@ -71,6 +72,29 @@ def test_an_interrupt_ends_the_wait_before_another_attempt(store: Store) -> None
     with pytest.raises(Interrupted):
         run(store, PLAN, model, jobs=1, waits=interrupted_sleep)
     assert len(model.calls) == 1
+
+
+def test_an_interrupt_after_the_loop_was_closed_under_it_is_pythons_own() -> None:
+    heard: list[int] = []
+
+    async def endless() -> None:
+        with interrupts(heard.append):
+            await asyncio.Event().wait()
+
+    loop = asyncio.new_event_loop()
+    coroutine = endless()
+
+    async def begin() -> None:
+        coroutine.send(None)
+
+    loop.run_until_complete(begin())
+    loop.close()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        coroutine.close()
+    assert heard == []
 
 
 def test_outside_the_main_thread_signals_are_left_alone(tmp_path: Path) -> None:
