@@ -34,6 +34,7 @@ _MANY_LINES, _LONG_TEXT = 16, 1 << 20  # what the cache begins with where its fi
 _FORGOTTEN_PART = 16  # the cache grows when as many rows as this part of its lines had to make room for others
 _POOL_SIZE = 1 << 25  # bytes, for what does not fit into its rows
 _PART = 1 << 18  # bytes of a text that are encoded at a time, so that they and their ids stay in the processor's cache
+_STRETCH = 1 << 15  # characters of it that become bytes at a time, so that no thread asks the system for memory
 _NEAR = 1 << 12  # bytes before the end of a part in which it is looked for where a text can be cut
 
 
@@ -121,7 +122,7 @@ class CompiledEncoder:
 
     def _laid_out(self, documents: Sequence[Text]) -> tuple[bytes, Numbers, list[int] | None]:
         """Documents one behind the other, where each ends, and where their pieces end, if the kernels cannot tell."""
-        each = [_utf8(document) for document in documents]
+        each = [as_bytes(document) for document in documents]
         ends = np.fromiter(accumulate(map(len, each)), np.int64, len(each))
         given = None
         if self._named_split is None:
@@ -133,7 +134,7 @@ class CompiledEncoder:
         """How many ids parts of a text have, which no piece crosses; the ids go where they are joined."""
 
         def encode(worker: _Worker, number: int, place: tuple[int, int]) -> int:
-            data = _utf8(source[slice(*place)])
+            data = source[slice(*place)] if isinstance(source, memoryview) else _utf8(source, *place)
             given = None if self._named_split is not None else self._ends(data)
             count, ids = worker.encode_one(data, given, keep=joined is not None)
             if joined is not None:
@@ -344,8 +345,12 @@ def _next_part(own: deque[int], shares: list[deque[int]]) -> int | None:
     return None
 
 
-def _utf8(text: Text | memoryview) -> bytes | memoryview:
-    return text if isinstance(text, memoryview) else as_bytes(text)
+def _utf8(text: str, start: int, end: int) -> bytes:
+    """The UTF-8 of a part of a text, as `as_bytes` has it."""
+    try:
+        return b"".join([text[at : min(at + _STRETCH, end)].encode() for at in range(start, end, _STRETCH)])
+    except UnicodeEncodeError:  # lone surrogates, two of which may be one character
+        return as_bytes(text[start:end])
 
 
 def _cuts(text: str | memoryview) -> list[int]:

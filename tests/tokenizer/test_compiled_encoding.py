@@ -146,6 +146,7 @@ def test_strings_are_cut_where_it_changes_nothing(
 ) -> None:
     monkeypatch.setattr(compiled_encoding, "_PART", 50)
     monkeypatch.setattr(compiled_encoding, "_NEAR", 20)
+    monkeypatch.setattr(compiled_encoding, "_STRETCH", 7)
     ours, _ = both_engines("cl100k")
     encoder, plain = both(dict(ours.vocabulary), None, whole_pieces=True, split=split)
     draws = random.Random(11)
