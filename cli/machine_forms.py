@@ -1,54 +1,122 @@
 """What programs get of a command's tables: JSON, JSON Lines or CSV."""
 
+import csv
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
     from cli.output import Format, Table
 
+AT_ONCE = 8192  # rows that are spelt together, so that the first of very many are soon on their way
 
-def machine_text(tables: Sequence["Table"], form: "Format") -> str:
-    """The rows of all tables as one JSON document, JSON Lines or CSV, with a newline at the end."""
-    several = len(tables) > 1
+
+class RowsByColumn(Sequence[Mapping[str, Any]]):
+    """Very many rows, held column by column: a dict for each would take more time and memory than all the rest."""
+
+    def __init__(self, columns: Mapping[str, Sequence[Any]]) -> None:
+        self._columns = columns
+
+    def __len__(self) -> int:
+        return len(next(iter(self._columns.values()), ()))
+
+    @overload
+    def __getitem__(self, place: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, place: slice) -> "RowsByColumn": ...
+    def __getitem__(self, place: int | slice) -> "dict[str, Any] | RowsByColumn":
+        found = {key: values[place] for key, values in self._columns.items()}
+        return RowsByColumn(found) if isinstance(place, slice) else found
+
+    def column(self, key: str) -> Sequence[Any]:
+        """The values of all rows under one key."""
+        return self._columns[key] if key in self._columns else [None] * len(self)
+
+
+def machine_text(tables: Sequence["Table"], form: "Format") -> Iterator[str]:
+    """The rows of all tables as one JSON document, JSON Lines or CSV, in parts; the last ends with a newline."""
     if form == "csv":
-        return _csv(tables, [_row(table, row, several=several) for table in tables for row in table.rows])
-    rows = [row for table in tables for row in _json_rows(table, several=several)]
-    if form == "jsonl":
-        return "".join(f"{row}\n" for row in rows)
-    meta = {key: value for table in tables for key, value in table.meta.items()}
-    schema = f"needlepoint.{tables[0].command.replace(' ', '.')}/1"
-    lines = ",\n".join(f"    {row}" for row in rows)
-    body = f"[\n{lines}\n  ]" if rows else "[]"
-    return f'{{\n  "schema": {_json(schema)},\n  "meta": {_json(meta)},\n  "rows": {body}\n}}\n'
+        yield from _csv(tables)
+    elif form == "jsonl":
+        for rows in _json_rows(tables):
+            yield "\n".join([*rows, ""])
+    else:
+        meta = {key: value for table in tables for key, value in table.meta.items()}
+        schema = f"needlepoint.{tables[0].command.replace(' ', '.')}/1"
+        yield f'{{\n  "schema": {_json(schema)},\n  "meta": {_json(meta)},\n  "rows": ['
+        before, after = "\n    ", "]\n}\n"
+        for rows in _json_rows(tables):
+            yield before + ",\n    ".join(rows)
+            before, after = ",\n    ", "\n  ]\n}\n"
+        yield after
 
 
-def _row(table: "Table", row: Mapping[str, Any], *, several: bool) -> dict[str, Any]:
-    first = {"table": table.key} if several else {}
-    return first | {column.key: row.get(column.key) for column in table.columns}
+def _json_rows(tables: Sequence["Table"]) -> Iterator[list[str]]:
+    """Some rows at a time, each as a JSON object."""
+    for table in tables:
+        keys = _keys([table], several=len(tables) > 1)
+        template = f"{{{', '.join(_json(key).replace('%', '%%') + ': %s' for key in keys)}}}"
+        for columns in _columns(table, keys, _json):
+            yield [template % cells for cells in zip(*columns, strict=True)]
 
 
-def _json_rows(table: "Table", *, several: bool) -> list[str]:
-    """Each row as a JSON object. They are made column by column: a call for each row would take most of the time."""
-    columns: dict[str, list[Any]] = {"table": [table.key] * len(table.rows)} if several else {}
-    columns |= {column.key: [row.get(column.key) for row in table.rows] for column in table.columns}
-    if not columns:
-        return ["{}"] * len(table.rows)
-    parts = (_json(key).replace("%", "%%") + ": %s" for key in columns)
-    template = f"{{{', '.join(parts)}}}"
-    return [template % cells for cells in zip(*map(_json_column, columns.values()), strict=True)]
+def _csv(tables: Sequence["Table"]) -> Iterator[str]:
+    several = len(tables) > 1
+    keys = _keys(tables, several=several)
+    lines = _Lines()
+    writer = csv.writer(lines, lineterminator="\r\n")  # so that a cell with either of the two is quoted
+    writer.writerow(keys)
+    for table in tables:
+        for columns in _columns(table, keys, cell_text):
+            writer.writerows(zip(*columns, strict=True))
+            yield lines.taken()
+    yield lines.taken()
 
 
-def _json_column(values: Sequence[Any]) -> list[str]:
-    """Each value as JSON; those that hold others one by one, as the line ends inside them show."""
-    try:
-        text = _COLUMN_ENCODER.encode(values)
-    except (TypeError, ValueError):  # there is something that JSON does not have
-        return [_json(value) for value in values]
-    found = _spelt(text)[1:-1].split("\n") if values else []
-    return found if len(found) == len(values) else [_json(value) for value in values]
+class _Lines:
+    """A file that the lines of a `csv.writer` are taken out of again, with plain line ends."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    def write(self, line: str) -> None:
+        self._lines.append(line.removesuffix("\r\n"))
+
+    def taken(self) -> str:
+        taken, self._lines = self._lines, []
+        return "\n".join([*taken, ""]) if taken else ""
+
+
+def _keys(tables: Sequence["Table"], *, several: bool) -> list[str]:
+    """The keys of the rows; where there are several tables, a row says first of which it is."""
+    first = ["table"] if several else []
+    return list(dict.fromkeys([*first, *(column.key for table in tables for column in table.columns)]))
+
+
+def _columns(table: "Table", keys: Sequence[str], spell: Callable[[Any], str]) -> Iterator[list[list[str]]]:
+    """The cells under each key, for some rows at a time; column by column, as a call for each row takes longest."""
+    own = {column.key for column in table.columns}
+    for start in range(0, len(table.rows), AT_ONCE):
+        rows = table.rows[start : start + AT_ONCE]
+        strange = {key: [table.key if key == "table" else None] * len(rows) for key in keys if key not in own}
+        yield [_spelt(strange[key] if key in strange else _column(rows, key), spell) for key in keys]
+
+
+def _column(rows: Sequence[Mapping[str, Any]], key: str) -> Sequence[Any]:
+    return rows.column(key) if isinstance(rows, RowsByColumn) else [row.get(key) for row in rows]
+
+
+def _spelt(values: Sequence[Any], spell: Callable[[Any], str]) -> list[str]:
+    """Each value in the words of `spell`; those that come again are spelt once."""
+    kinds = set(map(type, values))
+    if kinds == {int}:
+        return list(map(int.__repr__, values))
+    if kinds <= {str, type(None)}:  # of other kinds different values may be equal, as 1 and True are
+        known = {value: spell(value) for value in set(values)}
+        return [known[value] for value in values]
+    return list(map(spell, values))
 
 
 def _json(value: Any) -> str:
@@ -56,15 +124,10 @@ def _json(value: Any) -> str:
         text = _ENCODER.encode(value)
     except (TypeError, ValueError):  # there is something that JSON does not have
         text = _ENCODER.encode(plain_value(value))
-    return _spelt(text)
-
-
-def _spelt(text: str) -> str:
     return text.translate(_JSON_SPELT) if _CONTROL.search(text) else text
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
-_COLUMN_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=("\n", ": "))
 _JSON_SPELT = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}  # controls that JSON would let stand as they are
 _CONTROL = re.compile("[\x7f-\x9f]")
 
@@ -82,20 +145,6 @@ def plain_value(value: Any) -> Any:
     if value is None or isinstance(value, (str, int, float)):
         return value
     return str(value)
-
-
-def _csv(tables: Sequence["Table"], rows: Sequence[Mapping[str, Any]]) -> str:
-    import csv
-    import io
-
-    first = ["table"] if len(tables) > 1 else []
-    keys = dict.fromkeys([*first, *(column.key for table in tables for column in table.columns)])
-    lines = []
-    for cells in (list(keys), *([cell_text(row.get(key)) for key in keys] for row in rows)):
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\r\n").writerow(cells)  # so a cell with either of the two is quoted
-        lines.append(text.getvalue().removesuffix("\r\n"))
-    return "".join(f"{line}\n" for line in lines)
 
 
 def cell_text(value: Any) -> str:

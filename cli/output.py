@@ -155,12 +155,13 @@ def emit(tables: Table | Sequence[Table], output: OutputOptions, *, human: Calla
     if output.format is None:
         (human or functools.partial(print_tables, tables))()
         return
-    text = machine_text(tables, output.format)
+    parts = machine_text(tables, output.format)
     if output.path is None:
-        shown = visible(text) if on_terminal() else text
-        click.echo(shown.encode("utf-8", "backslashreplace"), nl=False)  # UTF-8 whatever stdout's encoding is
+        for part in parts:
+            shown = visible(part) if on_terminal() else part
+            click.echo(shown.encode("utf-8", "backslashreplace"), nl=False)  # UTF-8 whatever stdout's encoding is
     else:
-        write_atomically(output.path, text.encode("utf-8", "backslashreplace"))
+        write_atomically(output.path, b"".join(part.encode("utf-8", "backslashreplace") for part in parts))
     for table in tables:
         for note in table.notes:
             say(note)

@@ -5,10 +5,12 @@ hexadecimal bytes for each of these tokens: 🌍⟨F0 9F⟩|⟨8C⟩|⟨8D⟩.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from cli.machine_forms import RowsByColumn
 from cli.output import Column, Table, on_terminal
 from cli.progress import say
 from cli.token_pieces import Piece, Run, pieces, shown_stretches
@@ -208,27 +210,22 @@ def _counted(count: int, noun: str) -> str:
 
 def token_table(pictures: Sequence[Picture], meta: Mapping[str, Any]) -> Table:
     """A row for each token of each picture, with its place in the text in bytes."""
-    keys = ("source", "tokenizer", "position", "id", "text", "bytes_hex", "start_byte", "end_byte")
-    rows = []
+    columns: dict[str, list[Any]] = {
+        key: [] for key in ("source", "tokenizer", "position", "id", "text", "bytes_hex", "start_byte", "end_byte")
+    }
     for picture in pictures:
-        end = 0
-        texts: dict[bytes, dict[str, str | None]] = {}  # tokens come again and again
-        for position, (token, data) in enumerate(picture.tokens):
-            start, end = end, end + len(data)
-            if data not in texts:
-                texts[data] = token_texts(data)
-            rows.append(
-                {
-                    "source": picture.source,
-                    "tokenizer": picture.tokenizer,
-                    "position": position,
-                    "id": token,
-                    **texts[data],
-                    "start_byte": start,
-                    "end_byte": end,
-                }
-            )
-    return Table("tok show", [Column(key, key) for key in keys], rows, meta=meta)
+        each = [data for _, data in picture.tokens]
+        texts = {data: token_texts(data) for data in set(each)}  # tokens come again and again
+        ends = list(accumulate(map(len, each), initial=0))
+        columns["source"] += [picture.source] * len(each)
+        columns["tokenizer"] += [picture.tokenizer] * len(each)
+        columns["position"] += range(len(each))
+        columns["id"] += [token for token, _ in picture.tokens]
+        for key in ("text", "bytes_hex"):
+            columns[key] += [texts[data][key] for data in each]
+        columns["start_byte"] += ends[:-1]
+        columns["end_byte"] += ends[1:]
+    return Table("tok show", [Column(key, key) for key in columns], RowsByColumn(columns), meta=meta)
 
 
 def token_texts(data: bytes) -> dict[str, str | None]:

@@ -22,7 +22,8 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.machine_forms import machine_text
+from cli import machine_forms
+from cli.machine_forms import RowsByColumn, machine_text
 from cli.main import needlepoint
 from cli.output import (
     Column,
@@ -321,7 +322,7 @@ def test_sizes_read_well(count, words):
 
 def test_a_carriage_return_in_a_cell_stays_one_row_of_csv():
     table = Table("t", [Column("text", "Text"), Column("n", "N")], [{"text": "a\rb", "n": 1}, {"text": "c\nd", "n": 2}])
-    read = list(csv.DictReader(io.StringIO(machine_text([table], "csv"), newline="")))
+    read = list(csv.DictReader(io.StringIO("".join(machine_text([table], "csv")), newline="")))
     assert [row["text"] for row in read] == ["a\rb", "c\nd"]
 
 
@@ -404,7 +405,31 @@ nested = st.recursive(
 def test_rows_made_column_by_column_are_those_made_one_by_one(rows: list[tuple[Any, Any]], key: str) -> None:
     given_rows = [{"first": first, f"%{key}": other} for first, other in rows]
     table = Table("some", [Column("first", "First"), Column(f"%{key}", "Other")], given_rows)
-    lines = machine_text([table], "jsonl").split("\n")[:-1]
-    alone = [machine_text([replace(table, rows=[row])], "jsonl").removesuffix("\n") for row in given_rows]
+    lines = "".join(machine_text([table], "jsonl")).split("\n")[:-1]
+    alone = ["".join(machine_text([replace(table, rows=[row])], "jsonl")).removesuffix("\n") for row in given_rows]
     assert lines == alone
     assert [list(json.loads(line)) for line in lines] == [["first", f"%{key}"]] * len(rows)
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl", "csv"])
+def test_very_many_rows_are_spelt_some_at_a_time_and_may_be_held_by_column(form, monkeypatch):
+    columns = [Column(key, key) for key in ("n", "text", "absent")]
+    rows = [{"n": n, "text": 'ab\r\n"c'[: n % 7] or None} for n in range(7)]
+    by_column = RowsByColumn({key: [row[key] for row in rows] for key in ("n", "text")})
+    assert list(by_column) == rows
+    assert list(by_column[2:5]) == rows[2:5]
+    other = Table("some", [Column("other", "Other")], [{"other": 1.5, "n": "not asked for"}])
+    whole = "".join(machine_text([Table("some", columns, rows), other], form))
+    monkeypatch.setattr(machine_forms, "AT_ONCE", 3)
+    for held in (rows, by_column):
+        assert "".join(machine_text([Table("some", columns, held), other], form)) == whole
+    expected = [{"table": "some", **row, "absent": None} for row in rows] + [{"table": "some", "other": 1.5}]
+    if form == "json":
+        assert json.loads(whole)["rows"] == expected
+    elif form == "jsonl":
+        assert [json.loads(line) for line in whole.splitlines()] == expected
+    else:
+        keys = ("table", "n", "text", "absent", "other")
+        read = list(csv.reader(io.StringIO(whole, newline="")))
+        assert read[0] == list(keys)
+        assert read[1:] == [["" if row.get(key) is None else str(row[key]) for key in keys] for row in expected]
