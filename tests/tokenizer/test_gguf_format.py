@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import struct
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -145,6 +146,14 @@ def test_a_file_of_nothing_but_zeros_costs_neither_time_nor_memory(
         load_tokenizer(path)
 
 
+# Letters and numbers that llama.cpp's tables, which are older than ours, do not know yet.
+NEW_IN_UNICODE_16 = re.compile(
+    "[\u1c89\u1c8a\ua7cb-\ua7cd\ua7da-\ua7dc\U000105c0-\U000105f3\U00010d40-\U00010d8f\U00010ec2-\U00010ec4"
+    "\U00011380-\U000113e2\U000116d0-\U000116e3\U00011bc0-\U00011bf9\U00013460-\U000143fa\U00016100-\U00016139"
+    "\U00016d40-\U00016d79\U00018cff\U0001ccf0-\U0001ccf9\U0001e5d0-\U0001e5fa]"
+)
+
+
 @pytest.mark.model
 def test_a_real_model_gives_the_ids_of_llama_cpp(smollm2: Path, fuzz_texts: Texts) -> None:
     xllamacpp = pytest.importorskip("xllamacpp")
@@ -168,7 +177,7 @@ def test_a_real_model_gives_the_ids_of_llama_cpp(smollm2: Path, fuzz_texts: Text
     lacking = {bytes([byte]) for byte in ours.absent_bytes}
     specials = "".join(f"a{token} {token}b" for token in ours.special_tokens)
     for each in [specials, *awkward_texts(ours.split.pattern, 300), *fuzz_texts(300, "llama.cpp")]:
-        if lacking & {bytes([byte]) for byte in each.encode()}:
+        if lacking & {bytes([byte]) for byte in each.encode()} or NEW_IN_UNICODE_16.search(each):
             continue
         assert ours.encode(each, allowed_special="all") == theirs(each, special=True), ascii(each)
         assert ours.encode(each, disallowed_special=()) == theirs(each, special=False), ascii(each)

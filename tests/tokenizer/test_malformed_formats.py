@@ -10,6 +10,7 @@ from typing import Any
 
 import MiniBpeRust
 import pytest
+import regex
 import tiktoken.load
 import tokenizers
 
@@ -61,14 +62,17 @@ def loaded(path: Path) -> Tokenizer | None:
     return None
 
 
-def ids_of_peer(path: Path) -> Callable[[str], list[int]] | None:
-    """How the package whose format it is encodes by this file; None where no package reads it."""
+def ids_of_peer(path: Path) -> Callable[[str], list[int] | None]:
+    """How the package whose format it is encodes by this file; None where none reads it or it leaves text out."""
     if path.suffix == ".model":
         theirs = MiniBpeRust.RegexTokenizer()
         theirs.load(str(path))
         engine = MiniBpeRust.RegexTokenizer(theirs.pattern) if theirs.pattern else MiniBpeRust.BasicTokenizer()
         engine.load(str(path))
-        return lambda text: engine.encode(text, "none") if theirs.pattern else engine.encode(text)
+        if not theirs.pattern:
+            return engine.encode
+        split = regex.compile(theirs.pattern)  # of a piece with groups it takes the groups alone
+        return lambda text: None if split.groups or split.sub("", text) else engine.encode(text, "none")
     if path.name == "mine.json":
         hugging_face = tokenizers.Tokenizer.from_file(str(path))
         return lambda text: hugging_face.encode(text).ids
@@ -77,7 +81,7 @@ def ids_of_peer(path: Path) -> Callable[[str], list[int]] | None:
         hugging_face = tokenizers.Tokenizer(model)
         hugging_face.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
         return lambda text: hugging_face.encode(text).ids
-    return None
+    return lambda _text: None
 
 
 def check(path: Path, original: Tokenizer) -> bool:
@@ -95,7 +99,7 @@ def check(path: Path, original: Tokenizer) -> bool:
         plain = text.replace("<|end|>", "")
         ids = ours.encode(plain, disallowed_special=())
         assert ours.decode(ids) == plain
-        assert encode is None or ids == encode(plain), path.read_bytes()
+        assert encode(plain) in (None, ids), path.read_bytes()
     return True
 
 
