@@ -12,7 +12,7 @@ from cli.chosen_tokenizer import tokenizers_meta
 from cli.output import Column, OutputOptions, Table, emit, on_terminal, print_tables
 from cli.progress import say
 from cli.tables import percent
-from cli.text_input import read_file
+from cli.text_input import read_file, stop_if_nobody_types
 from cli.token_pieces import Piece, Run, pieces
 from cli.token_view import bar_between, picture_lines, plain_text, token_texts
 from cli.visible import visible
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 TEMPLATE = "template"
 MOST_NAMED = 5  # special tokens that turns spell
-WAY = "needlepoint tok show --chat chat.json --template model.gguf"
+EXAMPLE = "needlepoint tok show --chat chat.json --template model.gguf"
 
 
 def show_chat(chat: str, template: Path | None, tokenizers: Sequence[str], *, ids: bool, output: OutputOptions) -> None:
@@ -37,13 +37,15 @@ def show_chat(chat: str, template: Path | None, tokenizers: Sequence[str], *, id
         UserError, UsageError: a file is missing or wrong, or the template cannot be filled in with this conversation.
     """
     if template is None:
-        raise UsageError("--chat needs a chat template", hint=f"name the model whose it is: {WAY}")
+        raise UsageError("--chat needs a chat template", hint=f"name the model whose it is: {EXAMPLE}")
     if len(tokenizers) > 1:
         raise UsageError("--chat takes one tokenizer", hint="leave out -t to use the model's own")
     from probes.chats.conversation import read_conversation
     from probes.chats.template import read_template, render
     from probes.chats.tokens import chat_tokens
 
+    if chat == "-":
+        stop_if_nobody_types()
     data = sys.stdin.buffer.read() if chat == "-" else read_file(Path(chat))
     turns = read_conversation(data, "stdin" if chat == "-" else chat)
     found = read_template(_weights_or_file(template))

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.main import needlepoint
+from tests.cli.terminals import on_a_terminal
 from tests.gguf_files import TEXT, entries_of, file_of, text
 from tests.probes.test_chat_templates import CHATML
 from tokenizer import load_tokenizer
@@ -131,6 +132,11 @@ def test_another_tokenizer_and_a_template_that_rewrites(chat: list[str], tmp_pat
     assert done.stderr.startswith("tokenizer: small\n")
     assert "Of turn 2 the prompt has not 2 of its 2 characters as they stand" in done.stderr
     assert "Of turn 1" not in done.stderr
+
+
+def test_a_terminal_as_the_conversation_is_told_so_and_not_kept_waiting(chat: list[str]) -> None:
+    printed = on_a_terminal("tok", "show", "--chat", "-", "--template", chat[3], code=2)
+    assert "error: python -m cli tok show was given nothing to read" in printed
 
 
 @pytest.mark.parametrize(

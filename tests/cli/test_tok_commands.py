@@ -3,12 +3,9 @@
 import base64
 import json
 import os
-import pty
 import re
 import subprocess
 import sys
-import termios
-import time
 import zipfile
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from cli.fetch_command import PUBLISHED
 from cli.main import needlepoint
+from tests.cli.terminals import on_a_terminal
 from tokenizer.registry import RANKS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,7 +130,7 @@ class TestEncodeAndDecode:
 
     def test_on_a_terminal_decoded_text_cannot_command_it(self, mine):
         ids = run("encode", "\x1b[2Jok\n", "-t", mine).stdout.split()
-        assert "␛[2Jok\n" in on_a_terminal("decode", *ids, "-t", mine)
+        assert "␛[2Jok\n" in on_a_terminal("tok", "decode", *ids, "-t", mine)
 
     def test_unknown_ids_and_no_ids_are_told(self, mine):
         error, hint = failure(run("decode", "340", "-t", mine), 1)
@@ -305,7 +303,7 @@ class TestShow:
         assert document["rows"][-1]["end_byte"] == len(data)
 
     def test_a_terminal_shows_colours_and_all_of_the_text(self, mine):
-        printed = on_a_terminal("show", "Äpfel the 🌍", "-t", mine)
+        printed = on_a_terminal("tok", "show", "Äpfel the 🌍", "-t", mine)
         backgrounds = re.findall(r"48;2;(\d+;\d+;\d+)m", printed)
         assert len(set(backgrounds)) == 4
         text = re.sub(r"\x1b\[[\d;]*m", "", printed)
@@ -317,7 +315,7 @@ class TestShow:
 
     def test_without_colours_a_terminal_shows_bars(self, mine):
         text = "The miller carried the flour to the village " * 3
-        printed = on_a_terminal("show", text.strip(), "-t", mine, columns=40, NO_COLOR="1")
+        printed = on_a_terminal("tok", "show", text.strip(), "-t", mine, columns=40, NO_COLOR="1")
         picture = printed.split("\n\n")[0].splitlines()
         assert len(picture) > 3
         assert max(map(len, picture)) <= 40
@@ -327,7 +325,7 @@ class TestShow:
 
     def test_a_terminal_with_nothing_given_is_told_so_and_not_kept_waiting(self):
         for command in ("show", "count", "encode", "decode"):
-            printed = on_a_terminal(command, code=2)
+            printed = on_a_terminal("tok", command, code=2)
             assert f"error: python -m cli tok {command} was given nothing to read" in printed
             assert f"tok {command} --help shows how" in printed
 
@@ -367,24 +365,3 @@ class TestFetch:
     def test_the_names_are_those_of_the_registry(self):
         assert tuple(RANKS) == PUBLISHED
         assert "'gpt2', 'cl100k', 'o200k'" in failure(run("fetch", "gpt9"), 2)[0]
-
-
-def on_a_terminal(*arguments: str, columns: int = 80, code: int = 0, **environment: str) -> str:
-    """What `tok ...` prints on a terminal of this width, with stdin and stderr on it too."""
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, columns))
-    settings = os.environ | {"TERM": "xterm-256color", "COLORTERM": "truecolor"} | environment
-    command = [sys.executable, "-m", "cli", "tok", *arguments]
-    child = subprocess.Popen(command, cwd=ROOT, env=settings, stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    printed = b""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            chunk = os.read(ours, 65536)
-        except OSError:  # how a terminal says that nobody is on its other side
-            break
-        printed += chunk
-    os.close(ours)
-    assert child.wait(timeout=10) == code, printed.decode()
-    return printed.decode().replace("\r\n", "\n")

@@ -4,13 +4,11 @@ import gzip
 import io
 import json
 import os
-import pty
 import random
 import re
 import signal
 import subprocess
 import sys
-import termios
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,6 +21,7 @@ from pyarrow import parquet
 from cli.amounts import Amount, Amounts
 from cli.main import needlepoint
 from tests.cli.interruptions import press_ctrl_c
+from tests.cli.terminals import on_a_terminal
 from tokenizer import load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -365,26 +364,7 @@ class TestInterruption:
 
 
 def test_a_terminal_shows_a_live_line(corpus, tmp_path):
-    printed = on_a_terminal("tok", "train", str(corpus), "-o", str(tmp_path / "out.json"), *OPTIONS)
+    printed = on_a_terminal("tok", "train", str(corpus), "-o", str(tmp_path / "out.json"), *OPTIONS, columns=120)
     text = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", printed)
     assert re.search(r"training .*83 of 83 merges  [\d,]+/s +[\d:-]+ newest: '.+', \d\.\d\d bytes/token", text)
     assert "340" in text.split("Vocabulary")[1]
-
-
-def on_a_terminal(*arguments: str, columns: int = 120, code: int = 0) -> str:
-    """What a command prints on a terminal of this width, with stdin and stderr on it too."""
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, columns))
-    command = [sys.executable, "-m", "cli", *arguments]
-    settings = os.environ | {"TERM": "xterm-256color"}
-    child = subprocess.Popen(command, cwd=ROOT, env=settings, stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    printed = b""
-    try:
-        while chunk := os.read(ours, 65536):
-            printed += chunk
-    except OSError:  # how a terminal says that nobody is on its other side
-        pass
-    os.close(ours)
-    assert child.wait(timeout=10) == code, printed.decode()
-    return printed.decode()
