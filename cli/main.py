@@ -18,11 +18,11 @@ from cli.visible import visible
 
 
 class Lazy(NamedTuple):
-    """Where a subcommand lives, and the line that stands for it in the help."""
+    """Where a subcommand lives, and the line that stands for it in a help that imports none."""
 
     module: str
     attribute: str
-    summary: str
+    summary: str = ""
 
 
 SUBCOMMANDS = {
@@ -49,11 +49,13 @@ class Failure(click.ClickException):
 
 
 class LazyGroup(click.Group):
-    """A group that knows its subcommands by name and summary, and imports one when it is called."""
+    """A group that imports a subcommand when it is called; only its help imports all.
+
+    A short command is mostly start-up, and the modules of the others would be most of that.
+    """
 
     def __init__(self, *, lazy: Mapping[str, Lazy], **attributes: Any) -> None:
-        signposts = {name: click.Command(name, short_help=entry.summary) for name, entry in lazy.items()}
-        super().__init__(commands=signposts, **attributes)
+        super().__init__(commands={name: click.Command(name) for name in lazy}, **attributes)  # for slips of the pen
         self.lazy = lazy
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - Click's signature
@@ -66,6 +68,10 @@ class LazyGroup(click.Group):
             return None
         entry = self.lazy[cmd_name]
         return cast("click.Command", getattr(importlib.import_module(entry.module), entry.attribute))
+
+
+class OutermostGroup(LazyGroup):
+    """The command itself: its help imports nothing, and whatever fails is told in two lines."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - Click's signature
         """List the subcommands without importing them."""
@@ -148,7 +154,7 @@ def _print_version(ctx: click.Context, _param: click.Parameter, wanted: bool) ->
 
 
 @click.group(
-    cls=LazyGroup,
+    cls=OutermostGroup,
     lazy=SUBCOMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
@@ -161,7 +167,7 @@ def _print_version(ctx: click.Context, _param: click.Parameter, wanted: bool) ->
     callback=_print_version,
     help="Show the version and stop.",
 )
-def needlepoint(verbose: bool) -> None:  # noqa: ARG001 - `LazyGroup.invoke` reads it
+def needlepoint(verbose: bool) -> None:  # noqa: ARG001 - `OutermostGroup.invoke` reads it
     """See how text is cut into tokens, and how the place of something in a prompt changes what a model does with it.
 
     \b

@@ -1,12 +1,11 @@
 """Options and bricks that several commands share, so that one name means one thing everywhere."""
 
 import functools
-import importlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -46,28 +45,6 @@ class OrderedGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - Click's signature
         """The names, first written first."""
         return list(self.commands)
-
-
-class LateGroup(click.Group):
-    """A group that imports a subcommand when it is called; only its help imports all. `late`: names to module:command.
-
-    A short command is mostly start-up, and the modules of the others would be most of that.
-    """
-
-    def __init__(self, *, late: Mapping[str, str], **attributes: Any) -> None:
-        super().__init__(commands={name: click.Command(name) for name in late}, **attributes)  # for slips of the pen
-        self.late = late
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - Click's signature
-        """The names, first written first."""
-        return list(self.late)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - Click's signature
-        """Import the subcommand."""
-        if cmd_name not in self.late:
-            return None
-        module, _, attribute = self.late[cmd_name].partition(":")
-        return cast("click.Command", getattr(importlib.import_module(module), attribute))
 
 
 class FileToWrite(click.Path):

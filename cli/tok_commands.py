@@ -2,31 +2,31 @@
 
 import click
 
-from cli.options import LateGroup
+from cli.main import Lazy, LazyGroup
 
 # In the order of the help: make, see, measure, use.
 SUBCOMMANDS = {
-    "train": "cli.train_commands:train",
-    "convert": "cli.convert_commands:convert",
-    "fetch": "cli.fetch_command:fetch",
-    "show": "cli.show_command:show",
-    "explain": "cli.explain_command:explain",
-    "tree": "cli.tree_command:tree",
-    "alt": "cli.alt_command:alt",
-    "vocab": "cli.vocab_command:vocab",
-    "count": "cli.count_command:count",
-    "compare": "cli.tokenizer_compare_command:compare",
-    "sweep": "cli.sweep_command:sweep",
-    "lint": "cli.lint_command:lint",
-    "report": "cli.token_report_command:report",
-    "encode": "cli.ids_commands:encode",
-    "decode": "cli.ids_commands:decode",
-    "cut": "cli.cut_command:cut",
-    "verify": "cli.convert_commands:verify",
+    "train": Lazy("cli.train_commands", "train"),
+    "convert": Lazy("cli.convert_commands", "convert"),
+    "fetch": Lazy("cli.fetch_command", "fetch"),
+    "show": Lazy("cli.show_command", "show"),
+    "explain": Lazy("cli.explain_command", "explain"),
+    "tree": Lazy("cli.tree_command", "tree"),
+    "alt": Lazy("cli.alt_command", "alt"),
+    "vocab": Lazy("cli.vocab_command", "vocab"),
+    "count": Lazy("cli.count_command", "count"),
+    "compare": Lazy("cli.tokenizer_compare_command", "compare"),
+    "sweep": Lazy("cli.sweep_command", "sweep"),
+    "lint": Lazy("cli.lint_command", "lint"),
+    "report": Lazy("cli.token_report_command", "report"),
+    "encode": Lazy("cli.ids_commands", "encode"),
+    "decode": Lazy("cli.ids_commands", "decode"),
+    "cut": Lazy("cli.cut_command", "cut"),
+    "verify": Lazy("cli.convert_commands", "verify"),
 }
 
 
-@click.group(cls=LateGroup, late=SUBCOMMANDS)
+@click.group(cls=LazyGroup, lazy=SUBCOMMANDS)
 def tok() -> None:
     """Train tokenizers, look through them, and count with them.
 
