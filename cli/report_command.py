@@ -11,7 +11,8 @@ from cli.output import write_atomically
 from cli.report_comparison import side_by_side
 from cli.report_materials import Reported, exported_runs, kept_run, same_rows
 from cli.visible import visible
-from probes.report import EXCHANGES, need_libraries, render
+from probes.pages import need_libraries
+from probes.report import EXCHANGES, render
 from probes.store import Store
 from tokenizer.errors import UserError
 

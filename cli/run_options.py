@@ -196,7 +196,7 @@ def _check_report(*, dry_run: bool) -> None:
     """Refuse a report that cannot be made, before the first call and not after the last."""
     if dry_run:
         raise UsageError("--report tells what was found, and --dry-run asks nobody", hint="leave one of them out")
-    from probes.report import need_libraries
+    from probes.pages import need_libraries
 
     need_libraries()
 

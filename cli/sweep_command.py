@@ -147,9 +147,9 @@ def _check_before_training(options: dict[str, Any], smallest: int, path: Path | 
         raise UsageError(f"the name {path} does not say what to draw", hint="let it end in .svg or .png")
     if not path.absolute().parent.is_dir():
         raise UserError(f"there is no directory {path.absolute().parent}", hint="make it first, or write elsewhere")
-    from cli.sweep_picture import need_matplotlib
+    from probes.pages.figures import need_matplotlib
 
-    need_matplotlib()
+    need_matplotlib("a picture")
 
 
 @dataclass(frozen=True)

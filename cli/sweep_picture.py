@@ -1,11 +1,10 @@
 """The curves of `tok sweep` as a picture, SVG or PNG: on white, to stand in a paper or on a page."""
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cli.sweep_tables import Sweep, costs, lengths
-from probes.pages.figures import STYLES, dress
-from tokenizer.errors import UserError
+from probes.pages.figures import RC, STYLES, dress, need_matplotlib
 from tokenizer.vocabulary_size import published_optima
 
 if TYPE_CHECKING:
@@ -14,24 +13,6 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 6.4, 3.2  # inches of one chart
 DOTS_PER_INCH = 150
 STEPS = 400  # points of a curve
-_RC: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "needlepoint",
-    "text.parse_math": False,
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
-
-
-def need_matplotlib() -> None:
-    """Raise a UserError that says how to get matplotlib, where there is none."""
-    try:
-        import matplotlib as mpl  # noqa: F401 - only whether it is there
-    except ImportError as error:
-        raise UserError("a picture needs matplotlib", hint="pip install 'needlepoint[report]'") from error
 
 
 def picture(sweep: Sweep, form: str) -> bytes:
@@ -42,13 +23,13 @@ def picture(sweep: Sweep, form: str) -> bytes:
     Raises:
         UserError: matplotlib is not installed.
     """
-    need_matplotlib()
+    need_matplotlib("a picture")
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     charts = 1 if sweep.model is None else 2
     written = io.BytesIO()
-    with rc_context(_RC):
+    with rc_context(RC):
         figure = Figure(figsize=(WIDTH, HEIGHT * charts), layout="constrained", facecolor="white")
         axes = figure.subplots(charts, squeeze=False)[:, 0]
         _draw_lengths(axes[0], sweep)

@@ -55,7 +55,7 @@ def report(sources: list[Source], tokenizers: tuple[str, ...], limit: int, path:
             f"the most {MOST_SECTIONS}",
             hint="name fewer of them, or write several pages",
         )
-    from cli.token_page import need_libraries
+    from probes.pages import need_libraries
 
     need_libraries()
     import numpy as np

@@ -11,21 +11,10 @@ from collections.abc import Callable, Sequence
 from cli.token_page.measured import Cut as Cut
 from cli.token_page.measured import Text as Text
 from cli.token_page.sections import section, side_by_side, title
-from probes.pages import need_jinja, page
-from probes.pages.figures import need_matplotlib
+from probes.pages import need_libraries, page
 
 TOKENS = 1000
 NOTE = "These figures describe how a text is cut. None of them says that one tokenizer is better than another."
-
-
-def need_libraries() -> None:
-    """Make sure that a page can be made, before anything long begins.
-
-    Raises:
-        UserError: Jinja or matplotlib is not installed.
-    """
-    need_jinja()
-    need_matplotlib()
 
 
 def render(cuts: Sequence[Cut], *, visible: Callable[[str], str], most_tokens: int = TOKENS) -> str:

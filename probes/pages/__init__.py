@@ -10,6 +10,7 @@ from collections.abc import Callable
 from importlib import resources
 from typing import Any
 
+from probes.pages.figures import need_matplotlib
 from tokenizer.errors import UserError
 
 SHARED = ("base.html.j2", "parts.html.j2")
@@ -21,6 +22,12 @@ def need_jinja() -> None:
         import jinja2  # noqa: F401 - only whether it is there
     except ImportError as error:
         raise UserError("a report needs jinja2", hint="pip install 'needlepoint[report]'") from error
+
+
+def need_libraries() -> None:
+    """Raise a UserError that says how to get what a page takes, where it is absent: before anything long begins."""
+    need_matplotlib()
+    need_jinja()
 
 
 def page(package: str, template: str, *, visible: Callable[[str], str], **values: Any) -> str:

@@ -30,20 +30,19 @@ STYLES = (
 WIDTH = 4.6  # inches, about the width of a phone
 LONGEST_LABEL = 60
 READABLE = 0.7  # how far a figure may shrink with the page
-_RC: dict[Any, Any] = {
+RC: dict[Any, Any] = {
     "svg.fonttype": "none",
+    "svg.hashsalt": "needlepoint",
     "text.parse_math": False,
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "grid.color": FAINT,
     "axes.spines.top": False,
     "axes.spines.right": False,
+}
+_PAGE_RC = RC | {
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
+    "grid.color": FAINT,
 }
 
 
@@ -135,12 +134,12 @@ def short(label: str) -> str:
     return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 3]}..."
 
 
-def need_matplotlib() -> None:
-    """Raise a UserError that says how to get matplotlib, where there is none."""
+def need_matplotlib(what: str = "a report") -> None:
+    """Raise a UserError that says how to get matplotlib, which `what` needs, where there is none."""
     try:
         import matplotlib as mpl  # noqa: F401 - only whether it is there
     except ImportError as error:
-        raise UserError("a report needs matplotlib", hint="pip install 'needlepoint[report]'") from error
+        raise UserError(f"{what} needs matplotlib", hint="pip install 'needlepoint[report]'") from error
 
 
 def svg(draw: Callable[["Figure"], None], width: float, height: float) -> str:
@@ -150,7 +149,7 @@ def svg(draw: Callable[["Figure"], None], width: float, height: float) -> str:
     from matplotlib.figure import Figure
 
     written = io.StringIO()
-    with rc_context(_RC | {"svg.hashsalt": "needlepoint"}):
+    with rc_context(_PAGE_RC):
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure)
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
