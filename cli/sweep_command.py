@@ -12,9 +12,10 @@ import click
 
 from cli.amounts import Amount, Amounts, ParameterCount
 from cli.options import FILE_TO_WRITE
-from cli.output import OutputOptions, emit, format_options, on_terminal, print_tables, write_atomically
+from cli.output import OutputOptions, format_options, write_atomically
 from cli.progress import progress_bar, say
 from cli.sweep_tables import Model, Sweep, sweep_tables, without_sums
+from cli.tables import emit_both
 from cli.text_input import stop_if_nobody_types
 from cli.training_run import INTERRUPTED, QUICKLY_READ, Display, check_size, learn, learning_options, stopping
 from tokenizer.errors import UsageError, UserError
@@ -115,8 +116,7 @@ def sweep(
     found = Sweep(sizes, training, held_out_curve, options, model)
     drawing = {"held_out_share": None if held_out else share, "seed": None if held_out else seed}
     tables = sweep_tables(found, drawing)
-    shown = without_sums(tables) if on_terminal() else tables
-    emit(tables, output, human=lambda: print_tables(shown))
+    emit_both(tables, without_sums(tables), output)
     if path is not None:
         from cli.sweep_picture import picture
 

@@ -22,7 +22,6 @@ EXPLANATION = (
     ),
     f"Published: {vocabulary_size.PAPER}, approaches 1 and 2; for models trained on as much text as is best for them.",
 )
-STEP_COST = "Tokens x parameters"
 WORTH_TELLING = 0.05  # so much more of the text that was learned from goes into a token
 
 
@@ -105,7 +104,7 @@ def sweep_tables(sweep: Sweep, held_out: Mapping[str, Any]) -> list[Table]:
         columns += [
             Column("vocabulary_params", "Embedding table", "right", show=short_count),
             Column("vocabulary_share", "of all", "right", show=lambda share: f"{100 * share:.1f}%"),
-            Column("step_cost", STEP_COST, "right"),
+            Column("step_cost", "Tokens x parameters", "right"),
             Column("step_cost_ratio", "Step cost", "right"),
         ]
         meta |= {"params": sweep.model.params, "dim": sweep.model.dim, "published_by": vocabulary_size.PAPER}
@@ -119,7 +118,7 @@ def sweep_tables(sweep: Sweep, held_out: Mapping[str, Any]) -> list[Table]:
 
 def without_sums(tables: Sequence[Table]) -> list[Table]:
     """The tables for people, to whom a step cost says something only beside the least one."""
-    return [replace(each, columns=[one for one in each.columns if one.title != STEP_COST]) for each in tables]
+    return [replace(each, columns=[one for one in each.columns if one.key != "step_cost"]) for each in tables]
 
 
 def _rows(sweep: Sweep) -> list[Row]:

@@ -15,7 +15,6 @@ from rich.console import Console
 from cli.amounts import ParameterCount
 from cli.curves import LABEL, LEVELS, size_chart
 from cli.main import needlepoint
-from cli.output import print_tables
 from tests.cli.interruptions import press_ctrl_c
 from tokenizer.vocabulary_size import PAPER
 
@@ -158,9 +157,8 @@ class TestTerminal:
         printed = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
         console = Console(file=printed, width=width, force_terminal=True, color_system=None, legacy_windows=False)
         monkeypatch.setattr("rich.console.Console", lambda: console)
-        monkeypatch.setattr("cli.sweep_command.on_terminal", lambda: True)
+        monkeypatch.setattr("cli.tables.on_terminal", lambda: True)
         monkeypatch.setattr("cli.output.on_terminal", lambda: True)
-        monkeypatch.setattr("cli.sweep_command.print_tables", print_tables)
         unseen = corpus.parent / "unseen.txt"
         result = run(corpus, "--held-out", unseen, "--sizes", "260,300,340", "--params", "3M", "--dim", "5000")
         assert result.exit_code == 0, result.output
