@@ -138,7 +138,9 @@ def _chosen(asked: Sequence[Format], path: Path | None) -> OutputOptions:
     for form in FORMATS:
         if path.suffix.lower() == f".{form}":
             return OutputOptions(form, path)
-    pages = "; `needlepoint runs report` writes pages" if path.suffix.lower() in (".html", ".htm") else ""
+    pages = ""
+    if path.suffix.lower() in (".html", ".htm"):
+        pages = "; `needlepoint runs report` writes pages about runs, `needlepoint tok report` about texts"
     raise UsageError(
         f"the name {path} does not say in which form to write",
         hint=f"let it end in .json, .jsonl or .csv, or add --json, --jsonl or --csv{pages}",

@@ -50,7 +50,11 @@ def text_options(command: Callable[..., Result]) -> Callable[..., Result]:
 def read_sources(text: Sequence[str], files: Sequence[str]) -> list[Source]:
     """Read what the user named. Words are joined by single spaces, as a shell's `echo` joins them.
 
-    With nothing named stdin is read; when stdin is a terminal, the command's help is shown and the command ends.
+    With nothing named stdin is read.
+
+    Raises:
+        UsageError: words and files were given together, or nothing was, and stdin is a terminal.
+        UserError: a file cannot be read, or none fits a pattern.
     """
     if text and files:
         hint = "give one of the two, or write the text to a file"

@@ -1,7 +1,7 @@
 """One HTML page about texts as tokenizers cut them; it needs nothing beside itself, as every page of ours.
 
-    needlepoint tok report -> cli/token_report_command.py (the ids) -> render -> segments, tables, trees, pictures
-                           -> page.html.j2, in the frame of probes/pages/
+    needlepoint tok report -> cli/token_report_command.py (the ids) -> render -> sections (words, tables, trees;
+                              segments, pictures), from what is measured -> page.html.j2, in the frame of probes/pages/
 
 What is shown is bounded, and says what it leaves out; what is counted is the whole text.
 """
