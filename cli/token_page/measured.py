@@ -11,9 +11,8 @@ import numpy.typing as npt
 from tokenizer.encoding import Tokenizer
 from tokenizer.linting import utf8_form
 from tokenizer.metrics import compression, overlap, words
-from tokenizer.metrics.corpus import Corpus, Encoded, Lens
+from tokenizer.metrics.corpus import CodePoints, Corpus, Encoded, Lens, byte_sizes, code_points, is_stray
 from tokenizer.metrics.figures import Ratio, one_ratio
-from tokenizer.splits import as_text
 
 Numbers = npt.NDArray[np.int64]
 
@@ -100,23 +99,17 @@ class Cut:
 
         Example: of the text "né!" they are [0, 1, 3]
         """
-        sizes = np.where(
-            self._is_stray, 1, 1 + (self._points >= 0x80) + (self._points >= 0x800) + (self._points >= 0x10000)
-        )
+        sizes = byte_sizes(self._points)
         return np.cumsum(sizes, dtype=np.int64) - sizes
 
     @property
     def stray_bytes(self) -> int:
         """How many bytes are no part of UTF-8."""
-        return int(np.count_nonzero(self._is_stray))
+        return int(np.count_nonzero(is_stray(self._points)))
 
     @cached_property
-    def _points(self) -> npt.NDArray[np.uint32]:
-        return np.frombuffer(as_text(self.text.data).encode("utf-32-le", "surrogatepass"), np.uint32)
-
-    @cached_property
-    def _is_stray(self) -> npt.NDArray[np.bool_]:
-        return (self._points >= 0xD800) & (self._points <= 0xDFFF)  # what stands for a byte that is not UTF-8
+    def _points(self) -> CodePoints:
+        return code_points([self.text.data])
 
     @property
     def character_count(self) -> int:

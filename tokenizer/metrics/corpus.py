@@ -16,6 +16,7 @@ from tokenizer.unicode_classes import white_space
 
 Numbers = npt.NDArray[np.int64]
 Ids = npt.NDArray[np.int32]
+CodePoints = npt.NDArray[np.uint32]
 
 FIRST_PART = 0.8  # of each document; the rest is what is held out
 
@@ -115,11 +116,8 @@ class Corpus:
     @cached_property
     def words(self) -> Words:
         """The words of all documents."""
-        points = np.frombuffer(
-            b"".join(as_text(one).encode("utf-32-le", "surrogatepass") for one in self.documents), np.uint32
-        )
-        whole = (points < 0xD800) | (points > 0xDFFF)  # the others stand for single bytes that are not UTF-8
-        sizes = 1 + (points >= 0x80) * whole + (points >= 0x800) * whole + (points >= 0x10000) * whole
+        points = code_points(self.documents)
+        sizes = byte_sizes(points)
         ends = np.cumsum(sizes, dtype=np.int64)
         white = np.zeros(len(points), np.bool_)
         for first, last in white_space():
@@ -137,6 +135,28 @@ class Corpus:
         cuts = [cut_place(one) for one in self.documents]
         both = list(zip(self.documents, cuts, strict=True))
         return [one[:cut] for one, cut in both], [one[cut:] for one, cut in both]
+
+
+def code_points(texts: Iterable[bytes]) -> CodePoints:
+    r"""The characters of texts, one after the other; a byte that is not UTF-8 is one of its own.
+
+    Example: code_points([b"a", b"\xff"]).tolist() == [0x61, 0xDCFF]
+    """
+    return np.frombuffer(b"".join(as_text(one).encode("utf-32-le", "surrogatepass") for one in texts), np.uint32)
+
+
+def is_stray(points: CodePoints) -> npt.NDArray[np.bool_]:
+    """Which code points stand for bytes that are not UTF-8."""
+    return (points >= 0xD800) & (points <= 0xDFFF)
+
+
+def byte_sizes(points: CodePoints) -> Numbers:
+    """How many bytes each code point is in UTF-8, and 1 where it stands for a byte.
+
+    Example: byte_sizes(code_points(["né".encode()])).tolist() == [1, 2]
+    """
+    whole = ~is_stray(points)
+    return 1 + (points >= 0x80) * whole + (points >= 0x800) * whole + (points >= 0x10000) * whole
 
 
 def cut_place(document: bytes, share: float = FIRST_PART) -> int:
