@@ -1,9 +1,11 @@
-"""The tokenizer that a command was asked to use, and how its tokens are written in tables."""
+"""The tokenizers that a command was asked to use, and how they and their tokens are written in tables."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.progress import say
+from cli.visible import visible
 
 if TYPE_CHECKING:
     from tokenizer import Tokenizer
@@ -25,6 +27,12 @@ def load_chosen(name: str | None) -> "Tokenizer":
 def tokenizers_meta(tokenizers: Sequence["Tokenizer"]) -> dict[str, Any]:
     """What the machine forms say of the tokenizers used."""
     return {"tokenizers": [{"name": each.name, "vocab_size": each.vocab_size} for each in tokenizers]}
+
+
+def labels(names: Sequence[str]) -> dict[str, str]:
+    """What people read of tokenizers' names: of files whose own names differ, these without their directories."""
+    short = [Path(name).name or name for name in names]
+    return {name: visible(one if short.count(one) == 1 else name) for name, one in zip(names, short, strict=True)}
 
 
 def shown(token: bytes) -> str:

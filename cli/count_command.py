@@ -1,12 +1,11 @@
 """`needlepoint tok count`: how many tokens texts have, with one tokenizer or with several side by side."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 
-from cli.chosen_tokenizer import load_chosen, tokenizers_meta
+from cli.chosen_tokenizer import labels, load_chosen, tokenizers_meta
 from cli.options import Encode, encoding_options, tokenizers_option
 from cli.output import Column, OutputOptions, Table, emit, output_options, print_tables
 from cli.text_input import Source, text_input
@@ -86,10 +85,10 @@ def _one_tokenizer(rows: Sequence[Row]) -> Table:
 
 def _several_tokenizers(rows: Sequence[Row], tokenizers: Sequence[str]) -> Table:
     """A row for each text: its bytes, then each tokenizer's tokens and, but for the first, their ratio to the first."""
-    titles = _short_names(tokenizers)
+    titles = labels(tokenizers)
     columns = [Column("source", "Text"), Column("bytes", "Bytes", "right")]
     for number, name in enumerate(tokenizers):
-        columns.append(Column(f"tokens_{name}", titles[number], "right"))
+        columns.append(Column(f"tokens_{name}", titles[name], "right"))
         if number:
             columns.append(Column(f"ratio_{name}", "Ratio", "right", "{:.2f}".format))
     texts = []
@@ -99,11 +98,5 @@ def _several_tokenizers(rows: Sequence[Row], tokenizers: Sequence[str]) -> Table
         text |= {f"tokens_{each['tokenizer']}": each["tokens"] for each in counts}
         text |= {f"ratio_{each['tokenizer']}": each["ratio_to_first"] for each in counts}
         texts.append(text)
-    note = f"Ratio: tokens for each token that {titles[0]} needs for the same text."
+    note = f"Ratio: tokens for each token that {titles[tokenizers[0]]} needs for the same text."
     return Table("tok count", columns, texts, notes=[note])
-
-
-def _short_names(names: Sequence[str]) -> list[str]:
-    """The names as titles of columns: files without their directories, as long as that tells them apart."""
-    short = [Path(name).name for name in names]
-    return short if len(set(short)) == len(set(names)) else list(names)

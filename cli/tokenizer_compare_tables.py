@@ -1,13 +1,12 @@
 """What `tok compare` shows: every figure with what it is counted over, and where the tokenizers differ."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from cli.aligned_text import LEGEND, aligned_lines
+from cli.chosen_tokenizer import labels
 from cli.output import Column, Table
 from cli.tokenizer_compare_rows import COMMAND, FEWEST, Findings, Row
-from cli.visible import visible
 
 # The rows for people: how a metric reads, and whether it is a share, which is shown in percent with its counts.
 BASIC = {
@@ -297,12 +296,6 @@ class Report:
         place = rows[0]
         title = f"{place['source']} from byte {place['start_byte']:,} on"
         return Table(COMMAND, [], [], title=title, picture=picture, picture_only=True)
-
-
-def labels(names: Sequence[str]) -> dict[str, str]:
-    """What people read: of files that have names of their own, these without their directories."""
-    short = [Path(name).name or name for name in names]
-    return {name: visible(one if short.count(one) == 1 else name) for name, one in zip(names, short, strict=True)}
 
 
 def worded(row: Row, *, is_share: bool) -> str:

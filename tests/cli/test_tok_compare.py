@@ -18,9 +18,9 @@ from click.testing import CliRunner, Result
 from scipy import stats
 
 from cli.aligned_text import aligned_lines
+from cli.chosen_tokenizer import labels
 from cli.main import needlepoint
 from cli.tokenizer_compare_rows import ALIGNED_KEYS, DIFFERENCE_KEYS, METRIC_KEYS, limits
-from cli.tokenizer_compare_tables import labels
 from probes.resampling import resampled_means
 from tokenizer import Tokenizer, load_tokenizer
 from tokenizer.metrics.figures import Ratio
