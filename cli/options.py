@@ -47,6 +47,16 @@ class OrderedGroup(click.Group):
         return list(self.commands)
 
 
+def check_directory(path: Path) -> None:
+    """Make sure that there is the directory in which a file is to be written: before the work, and not after it.
+
+    Raises:
+        UserError: it is not there.
+    """
+    if not path.absolute().parent.is_dir():
+        raise UserError(f"there is no directory {path.absolute().parent}", hint="make it first, or write elsewhere")
+
+
 class FileToWrite(click.Path):
     """A path to write to; one that can only be a directory is refused, also where there is none of that name."""
 
@@ -65,8 +75,7 @@ class PageToWrite(FileToWrite):
         path = super().convert(value, param, ctx)
         if path.suffix.lower() not in (".html", ".htm"):
             raise UsageError(f"the report is an HTML page, and {path} is not named so", hint="let it end in .html")
-        if not path.absolute().parent.is_dir():
-            raise UserError(f"there is no directory {path.absolute().parent}", hint="make it first, or write elsewhere")
+        check_directory(path)
         return path
 
 

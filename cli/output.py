@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TextIO, TypeVar
 import click
 
 from cli.machine_forms import cell_text, machine_text, plain_value
-from cli.options import FILE_TO_WRITE
+from cli.options import FILE_TO_WRITE, check_directory
 from cli.progress import say
 from cli.visible import visible as visible  # noqa: PLC0414 - part of this module's face
 from tokenizer.errors import UsageError, UserError
@@ -131,8 +131,8 @@ def _chosen(asked: Sequence[Format], path: Path | None) -> OutputOptions:
         raise UsageError(
             f"--{asked[0]} and --{asked[1]} cannot both be had", hint="give one of --json, --jsonl and --csv"
         )
-    if path is not None and not path.absolute().parent.is_dir():
-        raise UserError(f"there is no directory {path.absolute().parent}", hint="make it first, or write elsewhere")
+    if path is not None:
+        check_directory(path)
     if asked or path is None:
         return OutputOptions(asked[0] if asked else None, path)
     for form in FORMATS:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.amounts import Amount, Amounts, ParameterCount
-from cli.options import FILE_TO_WRITE
+from cli.options import FILE_TO_WRITE, check_directory
 from cli.output import OutputOptions, format_options, write_atomically
 from cli.progress import progress_bar, say
 from cli.sweep_tables import Model, Sweep, sweep_tables, without_sums
@@ -145,8 +145,7 @@ def _check_before_training(options: dict[str, Any], smallest: int, path: Path | 
         return
     if path.suffix.lower() not in PICTURES:
         raise UsageError(f"the name {path} does not say what to draw", hint="let it end in .svg or .png")
-    if not path.absolute().parent.is_dir():
-        raise UserError(f"there is no directory {path.absolute().parent}", hint="make it first, or write elsewhere")
+    check_directory(path)
     from probes.pages.figures import need_matplotlib
 
     need_matplotlib("a picture")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.amounts import Amount, Amounts
-from cli.options import FILE_TO_WRITE
+from cli.options import FILE_TO_WRITE, check_directory
 from cli.output import Column, OutputOptions, Table, emit, format_options
 from cli.progress import say
 from cli.text_input import stop_if_nobody_types
@@ -116,8 +116,7 @@ def _check_before_training(places: Mapping[Path, int], options: Mapping[str, Any
         raise UsageError(f"{path} would hold a tokenizer.json", hint="let its name end in .json")
     if format_of(path) != "tokenizer.json" or path.suffixes[-2:] == [".train", ".json"]:
         raise UsageError(f"{path} is the name of another kind of file", hint="choose another name, such as mine.json")
-    if not path.absolute().parent.is_dir():
-        raise UserError(f"there is no directory {path.absolute().parent}", hint="make it first, or write elsewhere")
+    check_directory(path)
     if options["split"] not in NAMED_PATTERNS:
         check_agreement(make_split(options["split"]))
     for asked in places.values():
