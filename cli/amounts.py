@@ -1,4 +1,4 @@
-"""Amounts as people write them: 4096, 32k, 1m for tokenizers, 33M and 1.1B for models."""
+"""Amounts as people write them: 4096, 32k, 1m for tokenizers, 33M and 1.1B for models; and as they read them."""
 
 import re
 from decimal import Decimal
@@ -7,6 +7,14 @@ from typing import Any
 import click
 
 MOST_PARAMETERS = 10**15
+
+
+def how_many(number: int, one: str, more: str | None = None) -> str:
+    """A number with its noun, of which `more` is the plural where it does not end in s.
+
+    Examples: (1, "token") -> "1 token", (1200, "token") -> "1,200 tokens", (2, "retry", "retries") -> "2 retries"
+    """
+    return f"{number:,} {one if number == 1 else more or f'{one}s'}"
 
 
 class Amount(click.ParamType[int]):

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from cli.amounts import how_many
 from cli.compare_command import models_compared
 from cli.experiment_tables import Tables, emit_experiments, experiment_tables
 from cli.main import version
@@ -254,7 +255,7 @@ def show_progress(advance: Advance, progress: Progress, *, before: int = 0, note
     notes = [note] if note else []
     is_parallel = progress.limit > 1 and progress.done + progress.failed < progress.total
     notes += [f"{progress.in_flight} in flight of {progress.limit} at once"] if is_parallel else []
-    notes += [_counted(progress.retries, "retry", "retries")] if progress.retries else []
+    notes += [how_many(progress.retries, "retry", "retries")] if progress.retries else []
     notes += [f"{progress.failed} failed"] if progress.failed else []
     notes += [f"{usd(progress.spent_nano_usd)} spent"] if progress.spent_nano_usd else []
     notes += [f"{progress.unpriced} of unknown price"] if progress.unpriced else []
@@ -300,7 +301,7 @@ def money_lines(spent: Spent) -> list[str]:
             f" {spent.output_tokens:,} answer tokens"
         )
     if spent.unknown_calls:
-        calls = _counted(spent.unknown_calls, "call", "calls")
+        calls = how_many(spent.unknown_calls, "call")
         lines.append(f"cost: unknown for {calls}; prices can be given in the config file")
     if spent.lost_at_most_nano_usd:
         lines.append(
@@ -322,7 +323,3 @@ def served_lines(results: Sequence[Result]) -> list[str]:
         for name, counts in served.items()
         if len(counts) > 1
     ]
-
-
-def _counted(count: int, one: str, more: str) -> str:
-    return f"{count:,} {one if count == 1 else more}"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.amounts import how_many
 from cli.chosen_tokenizer import load_chosen, shown, shown_cut, tokenizers_meta
 from cli.options import tokenizer_option
 from cli.output import Column, OutputOptions, Table, emit, on_terminal, output_options, print_tables
@@ -134,7 +135,7 @@ def _head(tokenizer: "Tokenizer", found: "Explanation") -> Iterator[str]:
     more = "" if count <= MOST_TOKENS else " ..."
     ids = ", ".join(str(tokenizer.id_of(token)) for token in first)
     name = shown(b"".join(first))
-    yield f"{name}{more}: {count:,} token{'' if count == 1 else 's'}, {shown_cut(first)}{more}  (id {ids}{more})"
+    yield f"{name}{more}: {how_many(count, 'token')}, {shown_cut(first)}{more}  (id {ids}{more})"
     yield f"one pre-token: {_alternative_words(tokenizer, found.alternative)}"
     if found.steps is None:
         yield f"its {len(found.piece):,} bytes are too many for a list of merges"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from cli.amounts import how_many
 from cli.dry_run import show_estimate
 from cli.experiment_runs import carry_on, counting, plan_again
 from cli.experiment_tables import Tables, emit_experiments, experiment_tables
@@ -301,7 +302,7 @@ def verify_and_tell(store: Store, run: RunRow, output: OutputOptions) -> None:
 def _tell_people(run: RunRow, machine: Table, found: Sequence[Finding]) -> None:
     """One line for each kind of finding, however many trials have it."""
     if not found:
-        answers = "1 answer" if run.answered == 1 else f"{run.answered:,} answers"
+        answers = how_many(run.answered, "answer")
         click.echo(f"Run {run.id} is what it says: {run.trials:,} prompts made again, {answers}, and the file.")
         return
     if not on_terminal():

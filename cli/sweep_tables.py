@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+from cli.amounts import how_many
 from cli.curves import size_chart
 from cli.output import Column, Table
 from cli.training_run import notes_on_training
@@ -161,7 +162,7 @@ def _notes_on_sizes(sweep: Sweep) -> list[str]:
 
 def _amount(documents: int, size: int) -> str:
     """What some text is: "1 document of 1,237 bytes"."""
-    return f"{documents:,} document{'s' if documents != 1 else ''} of {size:,} bytes"
+    return f"{how_many(documents, 'document')} of {size:,} bytes"
 
 
 # ------------------------------------------------------------------------------------------------- with a model

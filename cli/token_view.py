@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from cli.amounts import how_many
 from cli.machine_forms import RowsByColumn
 from cli.output import Column, Table, on_terminal
 from cli.progress import say
@@ -198,14 +199,10 @@ def summary(picture: Picture) -> str:
     data = b"".join(data for _, data in picture.tokens)
     characters = len(data.decode("utf-8", "surrogateescape"))
     count = len(picture.tokens)
-    parts = [_counted(count, "token"), _counted(len(data), "byte"), _counted(characters, "character")]
+    parts = [how_many(count, "token"), how_many(len(data), "byte"), how_many(characters, "character")]
     if count:
         parts.append(f"{len(data) / count:.2f} bytes per token")
     return ", ".join([*parts, f"tokenizer {picture.tokenizer}"])
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def token_table(pictures: Sequence[Picture], meta: Mapping[str, Any]) -> Table:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.amounts import how_many
 from cli.chosen_tokenizer import load_chosen, shown, tokenizers_meta
 from cli.options import tokenizer_option
 from cli.output import Column, OutputOptions, Table, emit, on_terminal, output_options
@@ -126,7 +127,7 @@ def vocab(
         Column("bytes", "Size", "right"),
     ]
     pages = -(-len(found) // count)
-    note = f"{len(found):,} token{'' if len(found) == 1 else 's'} of {chosen.name}"
+    note = f"{how_many(len(found), 'token')} of {chosen.name}"
     if pages > 1:
         note += f", page {page} of {pages}; another one with --page"
     emit(Table("tok vocab", columns, rows, meta=tokenizers_meta([chosen]), notes=[f"{note}."]), output)

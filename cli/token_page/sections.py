@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from cli.amounts import how_many
 from cli.chosen_tokenizer import shown
 from cli.main import version
 from cli.token_page.measured import MEASURES, Cut, Text, Token
@@ -99,34 +100,29 @@ def title(text: Text) -> str:
     return f'"{begin}"' if len(begin) <= LONGEST_TITLE else f'"{begin[:LONGEST_TITLE]}..."'
 
 
-def counted(number: int, noun: str) -> str:
-    """A number with its noun. Example: 1 -> "1 token", 1200 -> "1,200 tokens"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def _lead(cut: Cut) -> list[str]:
     """What is to be said first."""
     name, count = cut.tokenizer.name, len(cut.ids)
-    size = f"{counted(len(cut.text.data), 'byte')}, {counted(cut.character_count, 'character')}"
+    size = f"{how_many(len(cut.text.data), 'byte')}, {how_many(cut.character_count, 'character')}"
     if not count:
         return ["The text is empty: there is no token in it."]
-    sentences = [f"{name} makes {counted(count, 'token')} of this text of {size}."]
+    sentences = [f"{name} makes {how_many(count, 'token')} of this text of {size}."]
     split = cut.measures["split_characters"]
     if split.numerator:
         sentences.append(
-            f"{int(split.numerator):,} of {counted(cut.character_count, 'character')} "
+            f"{int(split.numerator):,} of {how_many(cut.character_count, 'character')} "
             f"{'lies' if split.numerator == 1 else 'lie'} in several tokens, each of which holds some of the bytes."
         )
     stray = cut.stray_bytes
     if stray:
-        sentences.append(f"{counted(stray, 'byte')} {'is' if stray == 1 else 'are'} not UTF-8.")
+        sentences.append(f"{how_many(stray, 'byte')} {'is' if stray == 1 else 'are'} not UTF-8.")
     return sentences
 
 
 def _excerpt_words(cut: Cut, tokens: Sequence[Token]) -> str:
     """How much of the text is shown one by one."""
     if len(tokens) == len(cut.ids):
-        return f"All {counted(len(tokens), 'token')} of the text." if len(tokens) > 1 else "The whole text."
+        return f"All {how_many(len(tokens), 'token')} of the text." if len(tokens) > 1 else "The whole text."
     end, size = tokens[-1].end, len(cut.text.data)
     return (
         f"This is the beginning: {len(tokens):,} of {len(cut.ids):,} tokens, which are {end:,} of "
@@ -192,10 +188,10 @@ def _frequent_table(cut: Cut) -> WordTable:
         for kind in cut.kinds[:FREQUENT]
     ]
     more = len(cut.kinds) - len(rows)
-    left_out = f" {counted(more, 'rarer one')} {'is' if more == 1 else 'are'} left out." if more else ""
-    title = f"The {len(rows)} most frequent of {counted(len(cut.kinds), 'different token')}."
+    left_out = f" {how_many(more, 'rarer one')} {'is' if more == 1 else 'are'} left out." if more else ""
+    title = f"The {len(rows)} most frequent of {how_many(len(cut.kinds), 'different token')}."
     if not more:
-        title = f"All {counted(len(rows), 'different token')}, the most frequent first."
+        title = f"All {how_many(len(rows), 'different token')}, the most frequent first."
     return WordTable(
         "The most frequent tokens", ("Token", "Id", "Bytes in hex", "Times", "Share"), rows, [f"{title}{left_out}"]
     )
@@ -210,20 +206,20 @@ def _trees(cut: Cut) -> tuple[list[Tree], str]:
     chosen = list(islice(fitting, TREES))
     trees = [
         Tree(
-            f"{_cell(kind.data)} (id {kind.id}, {counted(kind.times, 'time')} in the text)",
+            f"{_cell(kind.data)} (id {kind.id}, {how_many(kind.times, 'time')} in the text)",
             list(tree_lines(cut.tokenizer, recipes, kind.data, counts)),
         )
         for kind in chosen
     ]
     single, more = len(ordinary) - len(longer), len(longer) - len(trees)
     words = [
-        f"Here are the trees of {len(trees):,} of {counted(len(cut.kinds), 'different token')}, the frequent first."
+        f"Here are the trees of {len(trees):,} of {how_many(len(cut.kinds), 'different token')}, the frequent first."
     ]
     if single:
-        words.append(f"{counted(single, 'single byte')} {'is' if single == 1 else 'are'} made of no others.")
+        words.append(f"{how_many(single, 'single byte')} {'is' if single == 1 else 'are'} made of no others.")
     if more:
         words.append(
-            f"{counted(more, 'other')} {'is' if more == 1 else 'are'} left out: rarer ones, those of more than "
+            f"{how_many(more, 'other')} {'is' if more == 1 else 'are'} left out: rarer ones, those of more than "
             f"{LONGEST_TREE} bytes, and those that no merge makes. "
             f"needlepoint tok tree --id ID -t {cut.tokenizer.name} shows any."
         )
@@ -253,7 +249,7 @@ def _origins(cut: Cut) -> list[tuple[str, str]]:
         ("Made by", f"needlepoint {version()}, Python {platform.python_version()}"),
         ("Tokenizer", f"{tokenizer.name}, {tokenizer.vocab_size:,} ids, split {tokenizer.split.name}"),
         ("Its file", f"sha256 {found}" if found else "cannot be read again"),
-        ("Text", f"{cut.text.name}, {counted(len(cut.text.data), 'byte')}"),
+        ("Text", f"{cut.text.name}, {how_many(len(cut.text.data), 'byte')}"),
         ("Its bytes", f"sha256 {hashlib.sha256(cut.text.data).hexdigest()}"),
         ("Its ids", f"sha256 {hashlib.sha256(' '.join(map(str, cut.ids.tolist())).encode()).hexdigest()}"),
         ("Unicode", f"character classes of {UNICODE_VERSION}, whatever the Python"),
