@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from cli.options import PAGE_TO_WRITE, Encode, encoding_options, tokenizers_option
-from cli.output import on_terminal, visible, write_atomically
+from cli.output import on_terminal, write_atomically
 from cli.text_input import Source, text_input
 from tokenizer.errors import UsageError
 
@@ -69,7 +69,7 @@ def report(sources: list[Source], tokenizers: tuple[str, ...], limit: int, path:
         for source in sources
         for tokenizer in chosen
     ]
-    data = render(cuts, visible=visible, most_tokens=limit).encode("utf-8")
+    data = render(cuts, most_tokens=limit).encode("utf-8")
     if path is None:
         click.echo(data, nl=False)
     else:

@@ -30,7 +30,7 @@ METRIC_KEYS = (
     *("metric", "tokenizer", "source", "against", "value", "low", "high", "numerator", "denominator", "counted"),
     *("over", "units", "unit_count"),
 )
-DIFFERENCE_KEYS = (*("which", "source", "document", "start_byte", "end_byte", "times", "tokenizer", "tokens", "cut"),)
+DIFFERENCE_KEYS = ("which", "source", "document", "start_byte", "end_byte", "times", "tokenizer", "tokens", "cut")
 ALIGNED_KEYS = ("source", "document", "start_byte", "end_byte", "tokenizer", "boundaries")
 
 

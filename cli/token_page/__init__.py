@@ -6,22 +6,21 @@
 What is shown is bounded, and says what it leaves out; what is counted is the whole text.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from cli.token_page.measured import Cut as Cut
 from cli.token_page.measured import Text as Text
 from cli.token_page.sections import section, side_by_side, title
+from cli.visible import visible
 from probes.pages import need_libraries, page
 
-TOKENS = 1000
 NOTE = "These figures describe how a text is cut. None of them says that one tokenizer is better than another."
 
 
-def render(cuts: Sequence[Cut], *, visible: Callable[[str], str], most_tokens: int = TOKENS) -> str:
+def render(cuts: Sequence[Cut], *, most_tokens: int) -> str:
     """The page about these cuts: the same texts and tokenizers give the same bytes.
 
-    `visible` makes control characters of a text visible; every text of the page goes through it. Of each cut the first
-    `most_tokens` tokens are shown one by one.
+    Of each cut the first `most_tokens` tokens are shown one by one.
 
     Raises:
         UserError: Jinja or matplotlib is not installed.

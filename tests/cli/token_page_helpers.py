@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from cli.token_page import Cut, Text, render
-from cli.visible import visible
 from tests.probes.report_helpers import HOSTILE
 from tokenizer import Tokenizer, load_tokenizer
 from tokenizer.splits import NO_SPLIT, Split
@@ -33,7 +32,7 @@ def page_of(*cuts: Cut, most_tokens: int = 1000, figures: bool = False) -> str:
     with pytest.MonkeyPatch.context() as patch:
         if not figures:
             patch.setattr("cli.token_page.sections.pictures", lambda _: [])
-        return render(cuts, visible=visible, most_tokens=most_tokens)
+        return render(cuts, most_tokens=most_tokens)
 
 
 def hostile_cut() -> Cut:

@@ -29,12 +29,6 @@ class Difference:
     cuts: tuple[tuple[bytes, ...], ...]
     times: int
 
-    @property
-    def spread(self) -> int:
-        """The most tokens less the fewest."""
-        sizes = [len(cut) for cut in self.cuts]
-        return max(sizes) - min(sizes)
-
 
 class Differences:
     """All stretches that tokenizers cut differently.

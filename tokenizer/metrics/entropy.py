@@ -110,20 +110,12 @@ def vocabulary_bits(lens: Lens, ids: Ids | None = None) -> int:
     return 8 * (sum(map(len, lens.tokenizer.vocabulary)) + LENGTH_BYTES * len(lens.tokenizer.vocabulary))
 
 
-def shannon_entropy(counts: npt.NDArray[np.integer]) -> float:
-    """The entropy of ids in bits by how often each was used: -sum p log2 p.
-
-    Example: shannon_entropy(np.array([1, 1, 2])) == 1.5
-    """
-    return renyi_entropy(counts, 1.0)
-
-
 def renyi_entropy(counts: npt.NDArray[np.integer], alpha: float) -> float:
-    """The Renyi entropy of order alpha in bits: log2(sum p^alpha) / (1 - alpha).
+    """The Renyi entropy of ids by how often each was used, of order alpha, in bits: log2(sum p^alpha) / (1 - alpha).
 
-    At 1 it is Shannon's, at infinity -log2 of the largest p.
+    At 1 it is Shannon's, -sum p log2 p; at infinity -log2 of the largest p.
 
-    Example: renyi_entropy(np.array([1, 1, 2]), 2.0) == -log2(0.0625 + 0.0625 + 0.25)
+    Examples: of np.array([1, 1, 2]) it is 1.5 at 1, and -log2(0.0625 + 0.0625 + 0.25) at 2
     """
     used = counts[counts > 0]
     if not len(used):
