@@ -204,26 +204,29 @@ def test_an_interval_is_scipys_but_for_the_widening_for_few_units() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code"),
+    ("arguments", "code", "what"),
     [
-        ((), 2),
-        (("small", "small"), 2),
-        (("nosuch",), 1),
-        (("small", "-i", "/nowhere/notes.txt"), 1),
-        (("small", "-i", GERMAN, "--parallel"), 2),
-        (("small", "-i", GERMAN, "--alpha", "2"), 2),
-        (("small", "-i", GERMAN, "--all", "--alpha", "0"), 2),
-        (("small", "-i", GERMAN, "--all", "--alpha", "nan"), 2),
-        (("small", "-i", GERMAN, "--field", "body"), 2),
-        (("small", "-i", GERMAN, "--seed", "-1"), 2),
-        (("small", "-i", GERMAN, "-n", "101"), 2),
-        (("small", "-i", "/dev/zero"), 1),
+        ((), 2, "Missing argument 'TOKENIZER...'"),
+        (("small", "small"), 2, "small was named twice"),
+        (("nosuch",), 1, "there is no tokenizer 'nosuch'"),
+        (("small", "-i", "/nowhere/notes.txt"), 1, "there is no file /nowhere/notes.txt"),
+        (("small", "-i", GERMAN, "--parallel"), 2, "--parallel needs two files or more"),
+        (("small", "-i", GERMAN, "--alpha", "2"), 2, "--alpha was given without --all"),
+        (("small", "-i", GERMAN, "--all", "--alpha", "0"), 2, "'0' is no order of an entropy"),
+        (("small", "-i", GERMAN, "--all", "--alpha", "nan"), 2, "'nan' is no order of an entropy"),
+        (("small", "-i", GERMAN, "--field", "body"), 2, "a field ('body') is named, but no source is JSONL"),
+        (("small", "-i", GERMAN, "--seed", "-1"), 2, "'--seed': -1 is not in the range"),
+        (("small", "-i", GERMAN, "-n", "101"), 2, "'--count': 101 is not in the range"),
+        (("small", "-i", "/dev/zero"), 1, "/dev/zero is neither a file nor a directory"),
     ],
 )
-def test_nonsense_is_refused(arguments: tuple[str, ...], code: int) -> None:
+def test_nonsense_is_refused(arguments: tuple[str, ...], code: int, what: str) -> None:
     result = run(*arguments)
     assert (result.exit_code, result.stdout) == (code, "")
-    assert "error:" in result.stderr.lower()
+    error, hint = result.stderr.splitlines()
+    assert error.startswith("error: ")
+    assert what in error
+    assert hint.startswith("hint: ")
 
 
 @pytest.mark.parametrize(

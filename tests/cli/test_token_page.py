@@ -290,7 +290,7 @@ def test_special_tokens_are_refused_read_or_plain(mine: str) -> None:
     [
         (("-o", "report.json"), 2, "let it end in .html"),
         (("-o", "no/such/report.html"), 1, "there is no directory"),
-        (("-n", "0"), 2, "0"),
+        (("-n", "0"), 2, "'--limit': 0 is not in the range"),
         (("-t", "gpt3"), 1, "no tokenizer 'gpt3'"),
         (tuple(f"-t{number}" for number in range(13)), 2, "a page has at the most 12"),
     ],
