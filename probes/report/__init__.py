@@ -9,8 +9,7 @@ The frame of the page, its policy and its style are those of every page of ours:
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from probes.pages import need_jinja, page
-from probes.pages.figures import need_matplotlib
+from probes.pages import need_libraries, page
 from probes.pages.parts import WordTable as WordTable
 from probes.report import words
 from probes.report.comparison_pictures import comparison_pictures
@@ -42,12 +41,6 @@ def render(
     comparisons = [comparison_view(each, visible) for each in compared]
     views = [view(material, visible, most_exchanges) for material in materials]
     return page("probes.report", "page.html.j2", visible=visible, runs=views, comparisons=comparisons)
-
-
-def need_libraries() -> None:
-    """Raise a UserError that says how to get what a report takes, where it is absent: before a long run, not after."""
-    need_matplotlib()
-    need_jinja()
 
 
 def comparison_view(found: SideBySide, visible: Callable[[str], str]) -> ComparisonView:
