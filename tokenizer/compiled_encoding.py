@@ -34,7 +34,7 @@ _MANY_LINES, _LONG_TEXT = 16, 1 << 20  # what the cache begins with where its fi
 _FORGOTTEN_PART = 16  # the cache grows when as many rows as this part of its lines had to make room for others
 _POOL_SIZE = 1 << 25  # bytes, for what does not fit into its rows
 _PART = 1 << 18  # bytes of a text that are encoded at a time, so that they and their ids stay in the processor's cache
-_STRETCH = 1 << 15  # characters of it that become bytes at a time, so that no thread asks the system for memory
+_STRETCH = 1 << 13  # characters of it that become bytes at a time, for which a thread has memory at hand
 _NEAR = 1 << 12  # bytes before the end of a part in which it is looked for where a text can be cut
 
 
@@ -134,7 +134,7 @@ class CompiledEncoder:
         """How many ids parts of a text have, which no piece crosses; the ids go where they are joined."""
 
         def encode(worker: _Worker, number: int, place: tuple[int, int]) -> int:
-            data = source[slice(*place)] if isinstance(source, memoryview) else _utf8(source, *place)
+            data = source[slice(*place)] if isinstance(source, memoryview) else worker.utf8(source, *place)
             given = None if self._named_split is not None else self._ends(data)
             count, ids = worker.encode_one(data, given, keep=joined is not None)
             if joined is not None:
@@ -192,14 +192,19 @@ class CompiledEncoder:
 
 
 class _Joined:
-    """The ids of the parts of a text, put one behind the other by several threads as they come."""
+    """The ids of the parts of a text, put one behind the other by several threads as they come.
+
+    Those that come too early wait in rooms that are used again: threads that ask the system for memory, and give it
+    back, wait for each other.
+    """
 
     def __init__(self, texts: Sequence[Text]) -> None:
         most = sum(len(text) // 2 if isinstance(text, bytes) or text.isascii() else len(text) for text in texts)
         self._ids = np.empty(most + 1, np.int32)  # nearly always enough, and nothing is taken that is not used
         self._count = 0
         self._parts = 0
-        self._early: dict[int, Ids] = {}
+        self._early: dict[int, tuple[Ids, int]] = {}
+        self._rooms: list[Ids] = []
         self._lock = threading.Lock()
 
     @property
@@ -211,11 +216,17 @@ class _Joined:
         """Copy the ids of a part."""
         with self._lock:
             if number != self._parts:
-                self._early[number] = ids.copy()
+                room = self._rooms.pop() if self._rooms else np.empty(0, np.int32)
+                if room.size < ids.size:
+                    room = np.empty(max(ids.size, _PART), np.int32)
+                room[: ids.size] = ids
+                self._early[number] = room, ids.size
                 return
             self._append(ids)
-            while (early := self._early.pop(self._parts, None)) is not None:
-                self._append(early)
+            while self._parts in self._early:
+                room, count = self._early.pop(self._parts)
+                self._append(room[:count])
+                self._rooms.append(room)
 
     def _append(self, ids: Ids) -> None:
         end = self._count + ids.size
@@ -236,6 +247,7 @@ class _Worker:
         masks.array[:] = np.frombuffer(b"".join((b"\xff" * size).ljust(16, b"\0") for size in range(16)), np.uint8)
         self._vocabulary = vocabulary
         self._room = _room(_PART // 3)
+        self._text = np.empty(0, np.uint8)
         self._only_end, self._only_count = Fields(1), Fields(1)
         fields = self._fields = Fields(encoding.FIELDS)
         fields[encoding.VOCABULARY] = vocabulary.fields.address
@@ -248,6 +260,22 @@ class _Worker:
         fields[encoding.ENDS] = allocate(8 * encoding.BATCH)
         self._make_scratch(SHORT_SCRATCH)
         self._more_lines(_MANY_LINES if size >= _LONG_TEXT else _LINE_BITS[0])
+
+    def utf8(self, text: str, start: int, end: int) -> bytes | memoryview:
+        """The UTF-8 of a part of a text, as `as_bytes` has it, until the next call."""
+        room, most, size = self._text, 4 * (end - start), 0
+        if room.size < most:
+            room = np.empty(most, np.uint8)
+            if most <= 8 * _PART:  # it is longer only where nothing can be cut
+                self._text = room
+        try:
+            for at in range(start, end, _STRETCH):
+                data = text[at : min(at + _STRETCH, end)].encode()
+                room[size : size + len(data)] = np.frombuffer(data, np.uint8)
+                size += len(data)
+        except UnicodeEncodeError:  # lone surrogates, two of which may be one character
+            return as_bytes(text[start:end])
+        return room[:size].data
 
     def encode_one(self, data: bytes | memoryview, given: list[int] | None, *, keep: bool) -> tuple[int, Ids]:
         """How many ids a text has, and those ids until the next call, or none if they are not to be kept.
@@ -343,14 +371,6 @@ def _next_part(own: deque[int], shares: list[deque[int]]) -> int | None:
         with suppress(IndexError):
             return share.pop()
     return None
-
-
-def _utf8(text: str, start: int, end: int) -> bytes:
-    """The UTF-8 of a part of a text, as `as_bytes` has it."""
-    try:
-        return b"".join([text[at : min(at + _STRETCH, end)].encode() for at in range(start, end, _STRETCH)])
-    except UnicodeEncodeError:  # lone surrogates, two of which may be one character
-        return as_bytes(text[start:end])
 
 
 def _cuts(text: str | memoryview) -> list[int]:
