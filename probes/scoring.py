@@ -190,7 +190,7 @@ def _verdict(
     elif abstained:
         outcome = "refusal"
     else:
-        outcome = "truncated" if _is_cut(completion) else "miss"
+        outcome = "truncated" if completion.is_cut else "miss"
     return Score(outcome, given, abstained, lenient, share)
 
 
@@ -208,7 +208,7 @@ def _score_nothing(completion: Completion, wanted: Wanted, answer: str, given: t
         outcome = "refusal"
     elif declined:
         outcome = "hit"
-    elif _is_cut(completion):
+    elif completion.is_cut:
         outcome = "truncated"
     else:
         numeric = wanted.answer == "number" or all(any(map(str.isdigit, value)) for value in wanted.values)
@@ -224,7 +224,7 @@ def _score_number(completion: Completion, wanted: Wanted, answer: str) -> Score:
     accepted = {as_number(value) for value in wanted.accepted}
     if not accepted:
         return _score_nothing(completion, wanted, answer, ())
-    if numbers and _is_cut(completion) and numbers[-1][1] == len(answer):
+    if numbers and completion.is_cut and numbers[-1][1] == len(answer):
         return Score("truncated")  # the number may have gone on
     given = {number for number, _ in numbers}
     return _verdict(
@@ -234,10 +234,6 @@ def _score_number(completion: Completion, wanted: Wanted, answer: str) -> Score:
         wrong=bool(given) and not (len(given) == 1 and given <= accepted),
         lenient=bool(numbers) and numbers[-1][0] in accepted,
     )
-
-
-def _is_cut(completion: Completion) -> bool:
-    return completion.stop_reason in ("max_tokens", "context_full")
 
 
 # --- contains@1, exact@1, regex:PATTERN ---
@@ -270,7 +266,7 @@ def _score_found(
     text = normalised(completion.text)
     if not wanted.accepted:
         if given or not text.strip():
-            return Score("truncated" if not given and _is_cut(completion) else "miss", given)
+            return Score("truncated" if not given and completion.is_cut else "miss", given)
         return Score("hit", given, declines(text), declines(text))
     enough = all(found) if wanted.in_full else any(found)
     share = sum(found) / len(found) if wanted.in_full else None
@@ -302,7 +298,7 @@ def _regex_scorer(pattern: str) -> Scorer:
         given = tuple(find_values(text, wanted.values))
         if wanted.accepted:
             return _verdict(completion, text, given, hit=found, wrong=False, lenient=found)
-        outcome: Outcome = "miss" if found else "truncated" if _is_cut(completion) else "hit"
+        outcome: Outcome = "miss" if found else "truncated" if completion.is_cut else "hit"
         return Score(outcome, given, abstained=not given and declines(text), lenient=declines(text))
 
     return score
@@ -355,7 +351,7 @@ def score_answer(completion: Completion | None, candidates: Sequence[str], asked
         outcome: Outcome = "hit"
     elif given:
         outcome = "miss"
-    elif completion.stop_reason in ("max_tokens", "context_full") and not abstained:
+    elif completion.is_cut and not abstained:
         outcome = "truncated"
     elif asked is None:
         outcome = "hit" if abstained or not any(character.isdigit() for character in text) else "miss"

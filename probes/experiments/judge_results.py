@@ -80,7 +80,7 @@ def read_judged(result: Result) -> Judged:
         outcome = "error" if result.error_kind else None
     elif completion.stop_reason == "refusal":
         outcome = "refusal"
-    elif completion.stop_reason in ("max_tokens", "context_full"):
+    elif completion.is_cut:
         outcome = "truncated"
     else:
         verdict = read_verdict(completion.text, cell["order"])

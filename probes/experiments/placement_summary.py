@@ -128,7 +128,7 @@ def read_summary(completion: Completion | None, trial: PlannedTrial) -> Summary:
         kept_after or misbound or continued or not _DECLINES.search(opening)
     ):
         outcome: Outcome = "refusal"
-    elif completion.stop_reason in ("max_tokens", "context_full"):
+    elif completion.is_cut:
         outcome = "truncated"
     else:
         outcome = "hit" if kept_after else "miss"

@@ -95,6 +95,11 @@ class Completion:
     dropped: tuple[str, ...] = ()
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the answer ended at a limit, its own or the window's, so that how it would go on is not known."""
+        return self.stop_reason in ("max_tokens", "context_full")
+
 
 @dataclass(frozen=True, slots=True)
 class Traits:

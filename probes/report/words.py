@@ -269,21 +269,19 @@ def _about_missing(material: Material) -> list[str]:
 
 
 def _about_outcomes(material: Material) -> list[str]:
-    reasons = Counter(
-        each.completion.stop_reason for each in material.results if each.completion is not None and not _measures(each)
-    )
-    total = reasons.total()
-    said = []
-    cut = reasons["max_tokens"] + reasons["context_full"]
-    if total and cut > OFTEN * total:
+    written = [
+        each.completion
+        for each in material.results
+        if each.completion is not None and each.trial.request.continuation is None
+    ]
+    total, said = len(written), []
+    cut = sum(answer.is_cut for answer in written)
+    if cut > OFTEN * total:
         said.append(f"{cut:,} of {total:,} answers were cut at the token limit; how they go on is not known.")
-    if total and reasons["refusal"] > OFTEN * total:
-        said.append(f"{reasons['refusal']:,} of {total:,} answers were refused by the model or its server.")
+    refused = sum(answer.stop_reason == "refusal" for answer in written)
+    if refused > OFTEN * total:
+        said.append(f"{refused:,} of {total:,} answers were refused by the model or its server.")
     return said
-
-
-def _measures(result: Any) -> bool:
-    return result.trial.request.continuation is not None
 
 
 def _about_scope(material: Material) -> list[str]:
@@ -328,12 +326,10 @@ def _about_cells(material: Material) -> list[str]:
 def origins(material: Material) -> list[tuple[str, str]]:
     """What made the run: ids, versions, and hashes that name its plan, requests and answers exactly."""
     answers = (each.completion.text if each.completion else "" for each in material.results)
-    said = [
-        ("Run", material.id),
-        *(
-            [("Read from", f"{material.read_from}, rows as `needlepoint runs export` writes them")]
-            * bool(material.read_from)
-        ),
+    said = [("Run", material.id)]
+    if material.read_from:
+        said.append(("Read from", f"{material.read_from}, rows as `needlepoint runs export` writes them"))
+    said += [
         ("Begun", material.created_utc),
         ("needlepoint", material.code_version),
         ("Plan", f"sha256 {sha256_text(canonical_json(dict(material.spec)))}"),
