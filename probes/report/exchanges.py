@@ -1,7 +1,8 @@
 """The prompts and answers that a report shows: one of each kind, shortened around what was planted."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 from probes.plan import Result
 from probes.report.data import Exchange, Material, Piece
@@ -13,6 +14,28 @@ AROUND = 160  # characters shown on either side of a planted value that stands i
 MOST_VALUES = 12
 KNOWN = ("needle", "placement")  # probes whose answers can be judged here
 KIND = ("arm", "control", "depth", "place", "measure", "framing", "task")
+MEASURED_AMONG = 2  # log-probabilities are all alike: so many are enough where answers were written as well
+
+
+class _Tried(NamedTuple):
+    """A trial that was asked: its place in the plan, its result, and what became of it in words."""
+
+    position: int
+    result: Result
+    outcome: str
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether a log-probability was asked for, and no answer."""
+        return self.result.trial.request.continuation is not None
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What is alike in trials of which one is shown before the second of any; how many facts are kept is not."""
+        cell = self.result.trial.cell
+        outcome = "facts" if self.outcome.endswith("facts") else self.outcome
+        about = (str(cell.get(name)) for name in KIND)
+        return (self.is_measured, self.result.model, cell.get("length_tokens"), *about, outcome)
 
 
 def exchanges(material: Material, most: int) -> tuple[list[Exchange], str]:
@@ -23,22 +46,16 @@ def exchanges(material: Material, most: int) -> tuple[list[Exchange], str]:
     """
     if most < 1:
         return [], ""
-    kinds: dict[tuple[Any, ...], list[tuple[int, Result, str]]] = {}
+    kinds: dict[tuple[Any, ...], list[_Tried]] = {}
     tried = 0
     for position, result in enumerate(material.results):
         if result.completion is None and result.error_kind is None:
             continue
         tried += 1
-        cell = result.trial.cell
-        outcome = _outcome(material, result)
-        measured = result.trial.request.continuation is not None
-        sort = "facts" if outcome.endswith("facts") else outcome
-        kind = (measured, result.model, cell.get("length_tokens"), *(str(cell.get(name)) for name in KIND), sort)
-        found = kinds.setdefault(kind, [])
-        if len(found) < most:
-            found.append((position, result, outcome))
-    chosen = sorted(_in_turn(list(kinds.values()), most), key=lambda each: each[0])
-    shown = [_exchange(material, *each) for each in chosen]
+        each = _Tried(position, result, _outcome(material, result))
+        kinds.setdefault(each.kind, []).append(each)
+    chosen = sorted(_in_turn(list(kinds.values()), most), key=lambda each: each.position)
+    shown = [_exchange(material, each) for each in chosen]
     left_out = ""
     if len(shown) < tried:
         left_out = (
@@ -48,16 +65,16 @@ def exchanges(material: Material, most: int) -> tuple[list[Exchange], str]:
     return shown, left_out
 
 
-def _in_turn(groups: Sequence[Sequence[tuple[int, Result, str]]], most: int) -> list[tuple[int, Result, str]]:
+def _in_turn(groups: Sequence[Sequence[_Tried]], most: int) -> list[_Tried]:
     """The first of every group, then the second of every group, until there are enough; log-probabilities after all."""
-    written = [group for group in groups if group[0][1].trial.request.continuation is None]
-    measured = [group for group in groups if group[0][1].trial.request.continuation is not None]
-    room = max(most - min(2, len(measured)), 1) if written else most
-    turns = [*_round(written)][:room]
-    return turns + [*_round(measured)][: most - len(turns)]
+    written = [group for group in groups if not group[0].is_measured]
+    measured = [group for group in groups if group[0].is_measured]
+    room = max(most - min(MEASURED_AMONG, len(measured)), 1) if written else most
+    turns = list(islice(_round(written), room))
+    return turns + list(islice(_round(measured), most - len(turns)))
 
 
-def _round(groups: Sequence[Sequence[tuple[int, Result, str]]]) -> Iterator[tuple[int, Result, str]]:
+def _round(groups: Sequence[Sequence[_Tried]]) -> Iterator[_Tried]:
     for turn in range(max(map(len, groups), default=0)):
         for group in groups:
             if turn < len(group):
@@ -65,11 +82,11 @@ def _round(groups: Sequence[Sequence[tuple[int, Result, str]]]) -> Iterator[tupl
 
 
 def _outcome(material: Material, result: Result) -> str:
+    """What became of a trial, in a word or two; no more than that it was answered where it cannot be judged here."""
     if result.trial.request.continuation is not None:
         return "log-probability" if result.completion is not None else "error"
-    if material.probe == "placement" and not result.trial.request.messages:
-        return "answered" if result.completion is not None else "error"  # what is copied is told by the prompt
-    if material.probe not in KNOWN:
+    lacks_prompt = material.probe == "placement" and not result.trial.request.messages  # it tells what is copied
+    if material.probe not in KNOWN or lacks_prompt:
         return "answered" if result.completion is not None else "error"
     verdict = judged(material.probe, result)
     if material.probe == "placement" and verdict.outcome in ("hit", "miss"):
@@ -77,8 +94,8 @@ def _outcome(material: Material, result: Result) -> str:
     return verdict.outcome or "answered"
 
 
-def _exchange(material: Material, position: int, result: Result, outcome: str) -> Exchange:
-    cell = result.trial.cell
+def _exchange(material: Material, tried: _Tried) -> Exchange:
+    result, cell = tried.result, tried.result.trial.cell
     planted = [str(value) for value in cell.get("values", ())][:MOST_VALUES]
     asked = cell.get("asked")
     if material.probe == "needle":
@@ -90,7 +107,7 @@ def _exchange(material: Material, position: int, result: Result, outcome: str) -
     ]
     facts = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in _facts(cell).items())
     return Exchange(
-        name=f"Trial {position}: {_place(cell)}{outcome} ({result.model}, text {result.trial.block})",
+        name=f"Trial {tried.position}: {_place(cell)}{tried.outcome} ({result.model}, text {result.trial.block})",
         facts=facts,
         messages=messages,
         answer=_answer(result, planted),

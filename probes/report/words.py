@@ -21,6 +21,7 @@ MOST_FINDINGS = 12
 # How notes begin that say what the figures are, and not what they tell.
 _READINGS = ("n:", "In points", "In nats", "The p-values are corrected", "Lengths ")
 _UNCLEAR = ("no clear ", "not told apart", "No clear ")
+_SCORERS = {"needle": SCORER, "placement": "facts with their names, found by exact rules"}
 _THINGS = {
     "single": "one statement",
     "multi-key": "one of several statements",
@@ -86,7 +87,9 @@ def _joined(asks: Sequence[str]) -> str:
 
 
 def _listed(names: Sequence[str], word: str = "and") -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}" if names else ""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} {word} {names[-1]}"
 
 
 def _lengths(spec: Mapping[str, Any]) -> str:
@@ -125,8 +128,9 @@ def method(material: Material) -> list[tuple[str, str]]:
             "95% intervals over texts; differences are paired by text, p is corrected after Holm",
         ),
     ]
-    scorers = {"needle": SCORER, "placement": "facts with their names, found by exact rules"}
-    return said + [("Scorer", scorers[name]) for name in scorers if name == material.probe]
+    if scorer := _SCORERS.get(material.probe):
+        said.append(("Scorer", scorer))
+    return said
 
 
 def declared_plan(material: Material) -> list[tuple[str, str]]:
@@ -187,7 +191,7 @@ def _has_test(table: WordTable) -> bool:
 
 def is_exploratory(table: WordTable) -> bool:
     """Whether a table, by its own words, shows what was not declared before the run."""
-    return "xploratory" in table.title or any("exploratory, without a test" in note for note in table.notes)
+    return "exploratory" in table.title.lower() or any("exploratory, without a test" in note for note in table.notes)
 
 
 def reading(table: WordTable) -> str:
@@ -196,25 +200,30 @@ def reading(table: WordTable) -> str:
     by_row = "of one answer" in headings  # a unit in each row's name
     cells = [cell for row in table.rows for cell in row]
     notes = " ".join(table.notes)
-    said = []
-    if headings & {"texts", "blocks", "transcripts"}:
-        said.append("n: texts (blocks).")
-    elif headings & {"n", "answers", "of answers"}:
-        said.append("n: answers.")
-    elif any(re.search(r"\d/\d|% of \d", cell) for cell in cells):
-        said.append("n: after the stroke or the word “of”.")
-    elif "block" not in notes:
-        said.append("n: the answers counted.")
+    said = _what_n_is(headings, cells, notes)
     units = [unit for unit in ("nats", "points", "seconds", "dollars") if any(unit in each for each in headings)]
-    units += ["per cent"] if any("%" in cell for row in table.rows for cell in row[1:]) and not by_row else []
-    said += [f"Unit: {_listed(units)}."] if units else []
+    if not by_row and any("%" in cell for row in table.rows for cell in row[1:]):
+        units.append("per cent")
+    if units:
+        said.append(f"Unit: {_listed(units)}.")
     if any(re.search(r"\[[-+\d]", cell) for cell in cells) and "interval" not in notes:
         said.append("In brackets: 95% intervals over texts.")
-    if not _has_test(table):
-        said += [] if "without a test" in notes else ["No test, so no correction."]
-    elif "test" not in notes and "Holm" not in notes:
-        said.append("p: two-sided test over texts, see the method.")
+    if _has_test(table):
+        if "test" not in notes and "Holm" not in notes:
+            said.append("p: two-sided test over texts, see the method.")
+    elif "without a test" not in notes:
+        said.append("No test, so no correction.")
     return " ".join(said)
+
+
+def _what_n_is(headings: set[str], cells: Sequence[str], notes: str) -> list[str]:
+    if headings & {"texts", "blocks", "transcripts"}:
+        return ["n: texts (blocks)."]
+    if headings & {"n", "answers", "of answers"}:
+        return ["n: answers."]
+    if any(re.search(r"\d/\d|% of \d", cell) for cell in cells):
+        return ["n: after the stroke or the word “of”."]
+    return [] if "block" in notes else ["n: the answers counted."]
 
 
 # ------------------------------------------------------------------------------------------------------- limits
