@@ -1,7 +1,6 @@
 """`needlepoint runs compare`: models side by side on identical trials, from runs that are kept or exported."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +16,8 @@ if TYPE_CHECKING:
     from cli.experiment_tables import Tables
     from probes.comparison.compare import Comparison
     from probes.comparison.contenders import ComparedRun
-    from probes.models.base import Message
     from probes.plan import Plan, Result
-    from probes.store import RunRow, Store
+    from probes.store import Store
 
 COMMAND = "runs compare"
 GATE_MISSED = 4  # the exit code of a gate that was not passed
@@ -88,68 +86,17 @@ def _read(
     opened: list[Store] = []
 
     def runs_of(name: str) -> "list[ComparedRun]":
+        from cli.read_runs import exported_runs, kept_run
         from probes.store import Store
 
         if is_export(name):
-            return exported_runs(Path(name))
+            return [run.compared() for run in exported_runs(Path(name), with_plans=False)]
         if not opened:
             opened.append(stack.enter_context(Store.open(store or default_store(), must_exist=True)))
-        return [kept_run(opened[0], opened[0].find_run(name))]
+        return [kept_run(opened[0], opened[0].find_run(name)).compared()]
 
     baseline = runs_of(baseline_name) if baseline_name is not None else []
     return [run for name in dict.fromkeys(names) for run in runs_of(name)], baseline
-
-
-def kept_run(store: "Store", run: "RunRow") -> "ComparedRun":
-    """A run of the store as it is compared.
-
-    UserError: it is a placement whose prompts cannot be made again, as coverage is read with the texts.
-    """
-    from cli.run_views import made_again, readable_results
-    from probes.verify_run import known_prompts
-
-    trials = store.trials(run.id)
-    results = readable_results(store, run, trials)
-    prompts = known_prompts(store, trials, made_again(run)[0])
-    hashes = [trial.prompt_hash for trial in trials]
-    identities = [json.loads(trial.request_json)["model"] for trial in trials]
-    return compared_run(run.id, run.probe, run.spec, zip(results, hashes, identities, strict=True), prompts)
-
-
-def compared_run(
-    run_id: str,
-    probe: str,
-    spec: Mapping[str, Any],
-    trials: "Iterable[tuple[Result, str, Mapping[str, Any]]]",
-    prompts: "Mapping[str, Sequence[Message]]",
-) -> "ComparedRun":
-    """A run as it is compared, from its results, each with its prompt's hash and its model's identity.
-
-    `prompts` are the messages by their hashes, as far as they are known: their lengths are read from them.
-    """
-    from probes.comparison.contenders import Asked, ComparedRun
-
-    lengths = {name: _characters(messages) for name, messages in prompts.items()}
-    asked = (Asked(result, prompt, identity, lengths.get(prompt)) for result, prompt, identity in trials)
-    return ComparedRun(run_id, probe, spec, tuple(asked))
-
-
-def exported_runs(path: Path) -> "list[ComparedRun]":
-    """The runs in a file of exported rows as they are compared.
-
-    How long its prompts are is known of placements only, whose texts are made again, as coverage is read with them.
-    """
-    from cli.run_views import readable_rows
-    from probes.exported import read_runs
-
-    found = []
-    for run in read_runs(path):
-        results = readable_rows(run, path)
-        sent = zip(run.prompt_hashes, results, strict=True)
-        prompts = {name: messages for name, each in sent if (messages := each.trial.request.messages)}
-        trials = zip(results, run.prompt_hashes, run.identities, strict=True)
-        found.append(compared_run(run.id, run.probe, run.spec, trials, prompts))
-    return found
 
 
 def models_compared(
@@ -161,6 +108,7 @@ def models_compared(
     """
     from cli.compare_tables import comparison_tables
     from probes.comparison.compare import compare
+    from probes.comparison.contenders import compared_run
     from probes.identity import prompt_hash
 
     hashes = [prompt_hash(each.trial.request) for each in results]
@@ -168,10 +116,6 @@ def models_compared(
     trials = zip(results, hashes, (identities[each.model] for each in results), strict=True)
     run = compared_run(run_id, plan.probe, plan.spec, trials, prompts)
     return comparison_tables(command, [compare([run])], {})
-
-
-def _characters(messages: "Sequence[Message]") -> int:
-    return sum(len(message.content) for message in messages)
 
 
 # ------------------------------------------------------------------------------------------------------ comparing

@@ -8,8 +8,9 @@ import click
 
 from cli.options import default_store, is_export
 from cli.output import write_atomically
+from cli.read_runs import ReadRun, exported_runs, kept_run
 from cli.report_comparison import side_by_side
-from cli.report_materials import Reported, exported_runs, kept_run, same_rows
+from cli.report_materials import material_of
 from cli.visible import visible
 from probes.pages import need_libraries
 from probes.report import EXCHANGES, render
@@ -47,29 +48,29 @@ def report_runs(
         write_atomically(path, data)
 
 
-def _read(path: Path | None, names: Sequence[str]) -> list[Reported]:
+def _read(path: Path | None, names: Sequence[str]) -> list[ReadRun]:
     """The runs of all names, each once, however often it is named."""
-    found: dict[str, Reported] = {}
+    found: dict[str, ReadRun] = {}
     with ExitStack() as stack:
         store: Store | None = None
         for name in dict.fromkeys(names):
             if is_export(name):
-                read = exported_runs(Path(name))
+                read = exported_runs(Path(name), with_plans=True)
             else:
                 store = store or stack.enter_context(Store.open(path or default_store(), must_exist=True))
                 run = store.find_run(name)
                 read = [] if run.id in found else [kept_run(store, run)]
             for each in read:
-                known = found.setdefault(each.material.id, each)
-                if known.material.read_from and not same_rows(known, each):
+                known = found.setdefault(each.id, each)
+                if known.read_from and (known.spec, known.results) != (each.spec, each.results):
                     raise UserError(
-                        f"{visible(name)} holds other rows of run {each.material.id} than what was named before it",
+                        f"{visible(name)} holds other rows of run {each.id} than what was named before it",
                         hint="put the rows of one run into one file, e.g. with cat",
                     )
     return list(found.values())
 
 
-def _page(runs: Sequence[Reported], most_exchanges: int) -> str:
-    compared = side_by_side([each.compared for each in runs])
-    materials = [each.material for each in runs]
+def _page(runs: Sequence[ReadRun], most_exchanges: int) -> str:
+    compared = side_by_side([run.compared() for run in runs])
+    materials = [material_of(run) for run in runs]
     return render(materials, compared, visible=visible, most_exchanges=most_exchanges)

@@ -12,7 +12,7 @@ from typing import Any
 
 from probes.comparison.names import named
 from probes.comparison.outcomes import whole
-from probes.models.base import canonical_json
+from probes.models.base import Message, canonical_json
 from probes.plan import Result
 from tokenizer.errors import UserError
 
@@ -57,6 +57,22 @@ class Contender:
     def results(self, keys: Iterable[Key]) -> list[Result]:
         """The results of some trials, in their order."""
         return [self.trials[key].result for key in keys]
+
+
+def compared_run(
+    run_id: str,
+    probe: str,
+    spec: Mapping[str, Any],
+    trials: Iterable[tuple[Result, str, Mapping[str, Any]]],
+    prompts: Mapping[str, Sequence[Message]],
+) -> ComparedRun:
+    """A run as it is compared, from its results, each with its prompt's hash and its model's identity.
+
+    `prompts` are the messages by their hashes, as far as they are known: their lengths are read from them.
+    """
+    lengths = {name: sum(len(message.content) for message in messages) for name, messages in prompts.items()}
+    asked = (Asked(result, prompt, identity, lengths.get(prompt)) for result, prompt, identity in trials)
+    return ComparedRun(run_id, probe, spec, tuple(asked))
 
 
 def contenders_of(runs: Sequence[ComparedRun], baseline: Sequence[ComparedRun] = ()) -> list[Contender]:

@@ -9,7 +9,8 @@ from typing import Any
 from click.testing import CliRunner
 
 from cli.main import needlepoint
-from cli.report_materials import kept_run
+from cli.read_runs import kept_run
+from cli.report_materials import material_of
 from cli.visible import visible
 from probes.models.base import Completion, Message, Request, Usage
 from probes.plan import PlannedTrial, Result
@@ -43,7 +44,7 @@ def simulated(command: str) -> Material:
         done = CliRunner().invoke(needlepoint, [*command.split(), "-d", str(path), "--jsonl"])
         assert done.exit_code == 0, done.stderr
         with Store.open(path) as store:
-            return kept_run(store, store.find_run("latest")).material
+            return material_of(kept_run(store, store.find_run("latest")))
 
 
 @cache
