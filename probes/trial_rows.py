@@ -60,13 +60,18 @@ FULL_ONLY = ("schema", "run", "probe", "code_version", "created_utc", "logprobs"
 
 
 class Judged(NamedTuple):
-    """What a scorer says of a trial; all None where there is nothing to judge: no call yet, or no answer wanted."""
+    """What a scorer says of a trial; all None where there is nothing to judge: no call yet, or no answer wanted.
+
+    What only judges say (`JUDGES_ONLY`) is None for all other probes.
+    """
 
     scorer: str | None = None
     outcome: str | None = None
     given: Sequence[int] | None = None
     lenient: bool | None = None
     share: float | None = None
+    contradicted: Sequence[int] | None = None
+    rating: int | None = None
 
 
 def judged(probe: str, result: Result, scorer: str | None = None) -> Judged:
@@ -74,24 +79,33 @@ def judged(probe: str, result: Result, scorer: str | None = None) -> Judged:
 
     UsageError: there is no such scorer.
     """
-    tried = result.completion is not None or result.error_kind is not None
+    if result.completion is None and result.error_kind is None:
+        return Judged()
+    cell = result.trial.cell
     if probe == "needle":
-        if not tried or result.trial.cell.get("measure", "answer") != "answer":
+        if cell.get("measure", "answer") != "answer":
             return Judged()
-        score = score_cell(result.completion, result.trial.cell, scorer or SCORER)
+        score = score_cell(result.completion, cell, scorer or SCORER)
         return Judged(scorer or SCORER, score.outcome, score.given, score.lenient, score.share)
     if probe == "judge":
-        from probes.experiments import judge_results
-
-        read = judge_results.read_judged(result)
-        stated = None if read.said is None else read.said.stated
-        return Judged(judge_results.SCORER, read.outcome, stated) if tried else Judged()
-    if not tried or result.trial.cell["measure"] != "coverage":
+        return _by_a_judge(result)
+    if cell["measure"] != "coverage":
         return Judged()
     from probes.experiments import placement_results  # late: it brings all statistics along
 
     summary = placement_results.read_summary(result.completion, result.trial)
     return Judged(placement_results.SCORER, summary.outcome, summary.covered)
+
+
+def _by_a_judge(result: Result) -> Judged:
+    from probes.experiments import judge_results
+
+    read = judge_results.read_judged(result)
+    verdict = Judged(judge_results.SCORER, read.outcome)
+    if read.said is None:
+        return verdict
+    said = read.said
+    return verdict._replace(given=said.stated, contradicted=said.contradicted, rating=said.rating)
 
 
 def full_row(run: RunRow, trial: TrialRow) -> dict[str, Any]:
@@ -118,6 +132,9 @@ def full_row(run: RunRow, trial: TrialRow) -> dict[str, Any]:
 def trial_row(probe: str, trial: TrialRow) -> dict[str, Any]:
     """One trial as people who look at answers want it: all but what is the same in the whole run."""
     result, completion = trial.result, trial.result.completion
+    verdict = judged(probe, result)._asdict()
+    if probe != "judge":
+        verdict = {key: value for key, value in verdict.items() if key not in JUDGES_ONLY}
     row: dict[str, Any] = {
         "position": trial.position,
         "trial": result.trial_id,
@@ -125,18 +142,13 @@ def trial_row(probe: str, trial: TrialRow) -> dict[str, Any]:
         "block": result.trial.block,
         **flat_cell(result.trial.cell),
         "state": trial.state,
-        **judged(probe, result)._asdict(),
+        **verdict,
         "cost_usd": None if trial.cost_nano_usd is None else trial.cost_nano_usd / NANO,
         "calls": trial.calls,
         "answered_by": trial.answered_by,
         "error_kind": result.error_kind,
         "error_text": result.error_text,
     }
-    if probe == "judge":
-        from probes.experiments.judge_results import read_judged
-
-        said = read_judged(result).said
-        row |= {"contradicted": said and said.contradicted, "rating": said and said.rating}
     if completion is not None:
         measured = result.trial.request.continuation is not None and completion.logprobs is not None
         row |= {

@@ -16,17 +16,16 @@ from probes.experiments.placement_contrasts import CORRECTION, TEST, Declared, r
 from probes.experiments.placement_outcomes import Setting, in_order, mean
 from probes.missing import paired_worst_case, worst_case_bounds
 from probes.plan import Result
-from probes.stats import Interval, PairedDifference, holm, paired_difference, rate_interval
+from probes.stats import Interval, holm, paired_difference, rate_interval
 from probes.store import Score
 
 SCORER = JUDGE
 Row = dict[str, Any]
-SPAN = HIGHEST - LOWEST
-RATING, COVERAGE = "rating", "coverage_rate"
+RATING, COVERAGE = "rating", "coverage_rate"  # what arms are compared in
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedAnswer:
     """One answer that was to be judged: how many facts there are, those that the score finds in it, and the verdict.
 
     `outcome`: read, unreadable, refusal, truncated or error; None where it was not asked for yet. `said` is there
@@ -67,12 +66,37 @@ class Judged:
         return Counts(both, len(self.kept - said), len(said - self.kept), self.facts - either)
 
 
-Blocks = dict[int, dict[str, dict[int, Judged]]]  # block -> arm -> sample
-Value = Callable[[Judged], float | None]
-VALUES: Mapping[str, Value] = {COVERAGE: lambda each: each.coverage, RATING: lambda each: each.rating}
+Blocks = dict[int, dict[str, dict[int, JudgedAnswer]]]  # block -> arm -> sample
+Value = Callable[[JudgedAnswer], float | None]
 
 
-def read_judged(result: Result) -> Judged:
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A number that a verdict gives an answer, None where there is no verdict, and from where to where it can lie."""
+
+    value: Value
+    least: float = 0.0
+    most: float = 1.0
+
+    @property
+    def span(self) -> float:
+        """The largest difference that there can be between two answers."""
+        return self.most - self.least
+
+    def share(self, each: JudgedAnswer) -> float | None:
+        """How much of the way from the least to the most it is."""
+        value = self.value(each)
+        return None if value is None else (value - self.least) / self.span
+
+
+OUTCOMES: Mapping[str, Outcome] = {
+    COVERAGE: Outcome(lambda each: each.coverage),
+    RATING: Outcome(lambda each: each.rating, float(LOWEST), float(HIGHEST)),
+}
+CONTRADICTED = Outcome(lambda each: each.contradicted)
+
+
+def read_judged(result: Result) -> JudgedAnswer:
     """What became of one trial of a judge's run."""
     cell, completion = result.trial.cell, result.completion
     outcome, verdict = None, None
@@ -85,7 +109,7 @@ def read_judged(result: Result) -> Judged:
     else:
         verdict = read_verdict(completion.text, cell["order"])
         outcome = "unreadable" if verdict is None else "read"
-    return Judged(len(cell["names"]), frozenset(cell["kept"]), outcome, verdict)
+    return JudgedAnswer(len(cell["names"]), frozenset(cell["kept"]), outcome, verdict)
 
 
 def read_all(results: Iterable[Result]) -> dict[Setting, Blocks]:
@@ -126,14 +150,16 @@ def arm_rows(found: Mapping[Setting, Blocks], *, judge: str, seed: int) -> list[
             groups = [list(arms[arm].values()) for arms in blocks.values() if arm in arms]
             every = [each for group in groups for each in group]
             outcomes = Counter(each.outcome for each in every)
-            worst = worst_case_bounds([each.coverage for each in every], least=0.0, most=1.0) or (None, None)
+            coverage, rating = OUTCOMES[COVERAGE], OUTCOMES[RATING]
+            values = [coverage.value(each) for each in every]
+            worst = worst_case_bounds(values, least=coverage.least, most=coverage.most) or (None, None)
             row: Row = {"model": setting.model, "length_tokens": setting.length_tokens, "arm": arm, "judge": judge}
             row |= {"answers": len(every), "read": outcomes["read"], "missing": len(every) - outcomes["read"]}
             row |= {name: outcomes[name] for name in ("unreadable", "refusal", "truncated", "error")}
             row |= {"blocks": sum(any(each.said for each in group) for group in groups)}
-            row |= _limits("coverage", "rate", _over(groups, lambda each: each.coverage, seed))
-            row |= _limits("contradicted", "rate", _over(groups, lambda each: each.contradicted, seed))
-            row |= _limits("rating", "", _rating(_over(groups, _share_of_scale, seed)))
+            row |= _limits("coverage", "rate", _over(groups, coverage, seed))
+            row |= _limits("contradicted", "rate", _over(groups, CONTRADICTED, seed))
+            row |= _limits("rating", "", _over(groups, rating, seed))
             row |= {"score_rate": mean(mean(each.scored for each in group) for group in groups)}
             rows.append(row | {"coverage_worst_low": worst[0], "coverage_worst_high": worst[1]} | rest_of(setting))
     return rows
@@ -144,21 +170,13 @@ def arms_in(blocks: Blocks) -> list[str]:
     return in_order({arm for arms in blocks.values() for arm in arms})
 
 
-def _over(groups: Sequence[Sequence[Judged]], value: Value, seed: int) -> Interval | None:
-    """A share over blocks, samples averaged inside them."""
-    means = (mean(map(value, group)) for group in groups)
-    return rate_interval([each for each in means if each is not None], seed=seed)
-
-
-def _share_of_scale(each: Judged) -> float | None:
-    """The rating as a share of the way from the lowest to the highest, so that it has the interval of a share."""
-    return None if each.rating is None else (each.rating - LOWEST) / SPAN
-
-
-def _rating(share: Interval | None) -> Interval | None:
+def _over(groups: Sequence[Sequence[JudgedAnswer]], outcome: Outcome, seed: int) -> Interval | None:
+    """An outcome over blocks, samples averaged inside them; a rating too has the interval of a share, of its scale."""
+    means = (mean(map(outcome.share, group)) for group in groups)
+    share = rate_interval([each for each in means if each is not None], seed=seed)
     if share is None:
         return None
-    estimate, low, high = (LOWEST + SPAN * each for each in (share.estimate, share.low, share.high))
+    estimate, low, high = (outcome.least + outcome.span * each for each in (share.estimate, share.low, share.high))
     return Interval(estimate, low, high)
 
 
@@ -182,20 +200,21 @@ def contrast_rows(found: Mapping[Setting, Blocks], *, judge: str, seed: int, dec
     rows = []
     for setting, blocks in found.items():
         pairs = declared.among(arms_in(blocks))
-        for outcome, value in VALUES.items():
-            tests = [(pair, list(_differences(blocks, pair, value))) for pair in pairs]
+        for name, outcome in OUTCOMES.items():
+            tests = [(pair, list(_differences(blocks, pair, outcome.value))) for pair in pairs]
             tests = [(pair, differences) for pair, differences in tests if differences]
-            most = 1.0 if outcome == COVERAGE else float(SPAN)
-            tested = [(pair, paired_difference(each, seed=seed, tests=len(tests), most=most)) for pair, each in tests]
+            tested = [
+                (pair, paired_difference(each, seed=seed, tests=len(tests), most=outcome.span)) for pair, each in tests
+            ]
             made = [(pair, difference) for pair, difference in tested if difference is not None]
             corrected = holm([difference.p_value for _, difference in made])
             for (pair, difference), p_holm in zip(made, corrected, strict=True):
-                head: Row = {"model": setting.model, "length_tokens": setting.length_tokens, "outcome": outcome}
+                head: Row = {"model": setting.model, "length_tokens": setting.length_tokens, "outcome": name}
                 rows.append(
                     head
                     | {"arm": pair[0], "control": pair[1], "judge": judge}
-                    | _difference_part(difference, p_holm)
-                    | _beside(blocks, pair, outcome)
+                    | {**difference.row(), "p_holm": p_holm}
+                    | _beside(blocks, pair, name)
                     | {"declared": False, "unit": "block", "test": TEST, "correction": CORRECTION, "tests": len(made)}
                     | rest_of(setting)
                 )
@@ -210,21 +229,17 @@ def _differences(blocks: Blocks, pair: tuple[str, str], value: Value) -> Iterabl
             yield first - second
 
 
-def _difference_part(difference: PairedDifference, p_holm: float) -> Row:
-    return {**difference.row(), "p_holm": p_holm}
-
-
-def _beside(blocks: Blocks, pair: tuple[str, str], outcome: str) -> Row:
+def _beside(blocks: Blocks, pair: tuple[str, str], name: str) -> Row:
     """What the score says of the same answers, and what the missing verdicts leave open."""
+    outcome = OUTCOMES[name]
     sides: tuple[list[float | None], list[float | None]] = ([], [])
     for arms in blocks.values():
         first, second = (arms.get(arm, {}) for arm in pair)
         for sample in sorted(first.keys() & second.keys()):
-            sides[0].append(VALUES[outcome](first[sample]))
-            sides[1].append(VALUES[outcome](second[sample]))
-    least, most = (0.0, 1.0) if outcome == COVERAGE else (float(LOWEST), float(HIGHEST))
-    low, high = paired_worst_case(*sides, least=least, most=most) or (None, None)
-    scored = mean(_differences(blocks, pair, lambda each: each.scored)) if outcome == COVERAGE else None
+            sides[0].append(outcome.value(first[sample]))
+            sides[1].append(outcome.value(second[sample]))
+    low, high = paired_worst_case(*sides, least=outcome.least, most=outcome.most) or (None, None)
+    scored = mean(_differences(blocks, pair, lambda each: each.scored)) if name == COVERAGE else None
     missing = sum(value is None for side in sides for value in side)
     return {"score_difference": scored, "missing": missing, "worst_low": low, "worst_high": high}
 
@@ -260,6 +275,6 @@ def _sum(counts: Iterable[Counts]) -> Counts:
     return Counts(*map(sum, zip(*counts, strict=True)))
 
 
-def _of_arm(arms: Mapping[str, Mapping[int, Judged]], arm: str | None) -> list[Judged]:
+def _of_arm(arms: Mapping[str, Mapping[int, JudgedAnswer]], arm: str | None) -> list[JudgedAnswer]:
     """The answers of one arm of a block, or of all its arms."""
     return [each for name, samples in arms.items() if arm in (None, name) for each in samples.values()]

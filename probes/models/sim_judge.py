@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 
 from probes.answers import find_numbers, find_values, normalised
-from probes.experiments.judge_prompt import ABSENT, CONTRADICTED, MARKER, STATED
+from probes.experiments.judge_prompt import ABSENT, CONTRADICTED, HIGHEST, LOWEST, MARKER, STATED
 from probes.models.sim_bias import uniform
 
 OTHER_FORM = "It is a fair account of most of what matters."  # what a judge says that heeds no form
@@ -36,7 +36,7 @@ def verdict_on(prompt: str, parameters: Mapping[str, float], key: str) -> str:
         word if uniform(f"{key}/{number}") < parameters["accuracy"] else ABSENT if word == STATED else STATED
         for number, word in enumerate(words)
     ]
-    rating = 1 + round(4 * said.count(STATED) / len(said))
+    rating = LOWEST + round((HIGHEST - LOWEST) * said.count(STATED) / len(said))
     return "\n".join([*(f"{number}: {word}" for number, word in enumerate(said, 1)), f"rating: {rating}"])
 
 

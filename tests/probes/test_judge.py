@@ -58,7 +58,7 @@ def test_the_same_answer_makes_the_same_prompt_in_whatever_arm_by_whatever_model
     assert {each.cell["arm"] for each in plan.trials} == {"before", "after", "padded-after"}
     [message] = plan.trials[0].request.messages
     told = message.content.replace(same[0].completion.text if same[0].completion else "", "")
-    assert not re.search(r"acme|padded|before|after the|instruction|Summari", told.replace("comes", ""))
+    assert not re.search(r"acme|padded|before|after the|instruction|Summari", told)
     assert same[0].trial.request.messages[0].content not in message.content
 
 
