@@ -6,9 +6,10 @@ from typing import Any
 
 from cli.output import Table
 from cli.placement_contrast_tables import Columns, points, setting_words, table_if_any
-from cli.tables import Row, machine_table, numbers, percent, signed
+from cli.tables import machine_table, numbers, percent, signed
 from probes.experiments import judge_results, judge_sentences
 from probes.experiments.judge_results import COVERAGE
+from probes.experiments.judge_sentences import share_words, value_words
 from probes.experiments.placement_contrasts import Declared
 from probes.experiments.placement_outcomes import Setting
 from probes.experiments.placement_results import cost_rows
@@ -37,19 +38,18 @@ def judge_findings(command: str, results: Sequence[Result], meta: Mapping[str, A
         "contrast": judge_results.contrast_rows(found, judge=judge, seed=seed, declared=declared),
         "cost": cost_rows(results),
     }
-    for setting in found:
-        measurable = not judge_sentences.measurable_sentences(meta, setting)
+    unmeasurable = {setting: judge_sentences.measurable_sentences(meta, setting) for setting in found}
+    for setting, why in unmeasurable.items():
         for row in (*_of(rows["arm"], setting), *_of(rows["contrast"], setting)):
-            row["measurable"] = measurable
+            row["measurable"] = not why
     machine = [machine_table(command, name, rows[name], title=title, meta=meta) for name, title in JUDGE_TITLES.items()]
     people: list[Table] = []
-    for setting in found:
+    for setting, why in unmeasurable.items():
         here = {name: _of(each, setting) for name, each in rows.items() if name != "cost"}
         words = f"{setting_words(setting)}, judged by {judge}"
-        unmeasurable = judge_sentences.measurable_sentences(meta, setting)
-        scope = [*unmeasurable, *judge_sentences.scope_sentences(meta, judge, served)]
+        scope = [*why, *judge_sentences.scope_sentences(meta, judge, served)]
         people += _setting_tables(command, words, here, scope)
-        people += [] if unmeasurable else _contrast_tables(command, words, here["contrast"])
+        people += [] if why else _contrast_tables(command, words, here["contrast"])
     return machine, people
 
 
@@ -67,10 +67,10 @@ def _setting_tables(command: str, words: str, found: Mapping[str, Rows], scope: 
 def _arm_table(command: str, words: str, rows: Rows, scope: Sequence[str]) -> list[Table]:
     columns: Columns = [
         ("arm", lambda row: str(row["arm"])),
-        ("coverage", partial(_share, "coverage")),
+        ("coverage", partial(share_words, prefix="coverage")),
         ("by score", lambda row: percent(row["score_rate"]) if row["blocks"] else "-"),
-        ("contradicted", partial(_share, "contradicted")),
-        ("rating", _rating),
+        ("contradicted", partial(share_words, prefix="contradicted")),
+        ("rating", partial(value_words, key="rating", digits=1)),
         ("verdicts", lambda row: f"{row['read']}/{row['answers']}"),
     ]
     about = (
@@ -89,8 +89,8 @@ def _arm_table(command: str, words: str, rows: Rows, scope: Sequence[str]) -> li
 def _agreement_table(command: str, words: str, rows: Rows) -> list[Table]:
     columns: Columns = [
         ("arm", lambda row: str(row["arm"] or "all")),
-        ("agree", partial(_share, "agreement")),
-        ("kappa", _kappa),
+        ("agree", partial(share_words, prefix="agreement")),
+        ("kappa", partial(value_words, key="kappa", digits=2)),
         *numbers(("facts", "facts"), ("both", "both"), ("only_score", "score only"), ("only_judge", "judge only")),
     ]
     about = (
@@ -128,24 +128,3 @@ def _contrast_table(command: str, words: str, outcome: str, rows: Rows) -> list[
 def _range(counts: Sequence[int]) -> str:
     """Example: [10, 10] -> "10"; [10, 8] -> "8 to 10"."""
     return " to ".join(str(count) for count in sorted({min(counts), max(counts)}))
-
-
-def _share(prefix: str, row: Row) -> str:
-    """A share with its interval: "41% [33-50]"; "-" where there is none."""
-    if row[f"{prefix}_rate"] is None:
-        return "-"
-    limits = f" [{100 * row[f'{prefix}_low']:.0f}-{100 * row[f'{prefix}_high']:.0f}]" if row["blocks"] > 1 else ""
-    return f"{percent(row[f'{prefix}_rate'])}{limits}"
-
-
-def _rating(row: Row) -> str:
-    return "-" if row["rating"] is None else _with_limits(row, "rating", 1)
-
-
-def _kappa(row: Row) -> str:
-    return "-" if row["kappa"] is None else _with_limits(row, "kappa", 2)
-
-
-def _with_limits(row: Row, key: str, digits: int) -> str:
-    limits = f" [{row[f'{key}_low']:.{digits}f}, {row[f'{key}_high']:.{digits}f}]" if row["blocks"] > 1 else ""
-    return f"{row[key]:.{digits}f}{limits}"

@@ -327,10 +327,22 @@ def difference_words(interval: Interval, p_value: float, blocks: int, *, scale: 
     Example: "+12 points, 95% interval +3 to +20, p = 0.021, 10 blocks"; a single block has only its difference.
     """
     value, low, high = (f"{scale * each:+.{digits}f}" for each in (interval.estimate, interval.low, interval.high))
-    p_is = f"p {p_words(p_value)}" if p_value < LEAST_P else f"p = {p_words(p_value)}"
     limits = f"95% interval {low} to {high}" if low != high else "alike in all blocks"
-    test = f"{limits}, {p_is}, " if blocks > 1 else ""
+    test = f"{limits}, {p_is(p_value)}, " if blocks > 1 else ""
     return f"{value} {unit}, {test}{blocks_words(blocks)}"
+
+
+def scale_of(outcome: str) -> tuple[int, str, int]:
+    """How a difference in an outcome is told, by the outcome's name: times how much, in which unit, how many digits.
+
+    Example: scale_of("right_rate") -> (100, "points", 0); scale_of("margin_nats") -> (1, "nats", 2)
+    """
+    return (1, "nats", 2) if outcome.endswith("_nats") else (100, "points", 0)
+
+
+def p_is(p_value: float) -> str:
+    """A p-value with its sign. Examples: 0.0214 -> "p = 0.021", 0.00002 -> "p < 0.001"."""
+    return f"p {p_words(p_value)}" if p_value < LEAST_P else f"p = {p_words(p_value)}"
 
 
 def p_words(p_value: float) -> str:

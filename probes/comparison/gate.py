@@ -12,8 +12,7 @@ from typing import Any
 
 from probes.comparison.compare import Comparison
 from probes.comparison.outcomes import Outcome
-from probes.comparison.words import scale_of
-from probes.stats import LEVEL
+from probes.stats import LEVEL, scale_of
 from tokenizer.errors import UsageError
 
 Row = dict[str, Any]

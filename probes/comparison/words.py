@@ -5,24 +5,27 @@ from typing import Any
 
 from probes.comparison.compare import Comparison
 from probes.comparison.outcomes import Outcome
+from probes.experiments.needle_sentences import UNITS
 from probes.experiments.placement_sentences import measurable_sentence
-from probes.stats import Interval, blocks_words, difference_words, fewest_blocks, too_few_words
+from probes.stats import Interval, blocks_words, difference_words, fewest_blocks, scale_of, too_few_words
+
+__all__ = [
+    "count_clear",
+    "method_sentence",
+    "pair_sentences",
+    "scale_of",
+    "short_sentences",
+    "trials_sentences",
+]
 
 Row = Mapping[str, Any]
 MOST_SENTENCES = 3  # with more pairs than these, what is exploratory is only counted
 _UNITS = {
-    "right_rate": "points of the rate of right answers",
+    **UNITS,
     "unasked_rate": "points of the rate of answers with a value that was not asked for",
-    "lift_nats": "nats of lift, log p(value | its key asked) less log p(value | absent key asked)",
-    "margin_nats": "nats of margin, log p(right value) less the log of the mean p of the others",
     "likeliest_rate": "points of the rate at which the right value is the likeliest",
     "coverage_rate": "points of the share of facts kept",
 }
-
-
-def scale_of(outcome: str) -> tuple[float, str, int]:
-    """How a difference is told, by the outcome's name: times how much, in which unit, and with how many digits."""
-    return (100, "points", 0) if outcome.endswith("_rate") else (1, "nats", 2)
 
 
 def pair_sentences(rows: Sequence[Row], outcome: Outcome) -> list[str]:

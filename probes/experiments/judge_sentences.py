@@ -5,8 +5,8 @@ from typing import Any
 
 from probes.experiments.judge_results import COVERAGE
 from probes.experiments.placement_outcomes import LeastMeasurable, Setting
-from probes.experiments.placement_sentences import is_clear, measurable_sentence, pair_words
-from probes.stats import Interval, blocks_words, difference_words, fewest_blocks, too_few_words
+from probes.experiments.placement_sentences import family_sentences, is_clear, measurable_sentence, pair_words
+from probes.stats import Interval, blocks_words, difference_words
 
 Row = Mapping[str, Any]
 BLIND = "The judge saw the facts and the answer: not the text, nor the arm, nor the model that wrote it."
@@ -17,12 +17,11 @@ def agreement_sentences(row: Row) -> list[str]:
     if not row["facts"]:
         told = "`needlepoint runs show --answers` shows what the judge said"
         return [f"Not one verdict could be read, so nothing is known of how far judge and score agree; {told}."]
-    said = f"{row['judge']} and the score agree on {_percent(row, 'agreement_rate', 'agreement')} of {_facts(row)}"
+    said = f"{row['judge']} and the score agree on {share_words(row, 'agreement')} of {_facts(row)}"
     if row["kappa"] is None:
         said += "; Cohen's kappa is not defined, as each of them says the same of every fact"
     else:
-        said += f", Cohen's kappa {row['kappa']:.2f}"
-        said += f" [{row['kappa_low']:.2f}, {row['kappa_high']:.2f}]" if row["blocks"] > 1 else ""
+        said += f", Cohen's kappa {value_words(row, 'kappa', digits=2)}"
     said += f" ({'95% intervals over ' if row['blocks'] > 1 else ''}{blocks_words(row['blocks'])})."
     alone, judged = row["only_score"], row["only_judge"]
     if not alone and not judged:
@@ -34,10 +33,20 @@ def _facts(row: Row) -> str:
     return "1 fact" if row["facts"] == 1 else f"{row['facts']:,} facts"
 
 
-def _percent(row: Row, key: str, prefix: str) -> str:
-    """Example: "97% [95-98]"; one block has no interval."""
-    limits = f" [{100 * row[f'{prefix}_low']:.0f}-{100 * row[f'{prefix}_high']:.0f}]" if row["blocks"] > 1 else ""
-    return f"{100 * row[key]:.0f}%{limits}"
+def share_words(row: Row, prefix: str) -> str:
+    """A share with its interval: "97% [95-98]"; "-" where there is none, and one block has no interval."""
+    share, low, high = (row[f"{prefix}_{end}"] for end in ("rate", "low", "high"))
+    if share is None:
+        return "-"
+    return f"{100 * share:.0f}%{f' [{100 * low:.0f}-{100 * high:.0f}]' if row['blocks'] > 1 else ''}"
+
+
+def value_words(row: Row, key: str, *, digits: int) -> str:
+    """A value with its interval: "3.2 [2.9, 3.5]"; "-" where there is none, and one block has no interval."""
+    if row[key] is None:
+        return "-"
+    value, low, high = (f"{row[name]:.{digits}f}" for name in (key, f"{key}_low", f"{key}_high"))
+    return f"{value}{f' [{low}, {high}]' if row['blocks'] > 1 else ''}"
 
 
 def missing_sentences(rows: Sequence[Row]) -> list[str]:
@@ -85,15 +94,7 @@ def scope_sentences(spec: Mapping[str, Any], judge: str, served: Collection[str]
 
 def contrast_sentences(rows: Sequence[Row]) -> list[str]:
     """One sentence a contrast of one outcome in one setting; beside coverage what the score says of those answers."""
-    said = [_contrast_sentence(row) for row in rows]
-    if not rows:
-        return said
-    tests, most = len(rows), max(row["blocks"] for row in rows)
-    if most < fewest_blocks(tests):
-        said.append(too_few_words(most, tests))
-    elif tests > 1:
-        said.append(f"The p-values are corrected for {tests} contrasts (Holm), the intervals are not.")
-    return said
+    return [*map(_contrast_sentence, rows), *family_sentences(rows)]
 
 
 def _contrast_sentence(row: Row) -> str:

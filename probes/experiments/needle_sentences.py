@@ -5,9 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from probes.experiments.needle_contrasts import MCNEMAR, SIGN_FLIP
-from probes.experiments.needle_effects import NATS
 from probes.experiments.needle_factors import level_name, level_noun, level_words
-from probes.stats import LEVEL, Interval, blocks_words, difference_words, fewest_blocks
+from probes.stats import LEVEL, Interval, blocks_words, difference_words, fewest_blocks, scale_of
 
 # How much of an outcome a level has more or less of: what stands between the size of the difference and the levels.
 _MORE = {
@@ -17,7 +16,7 @@ _MORE = {
     "lift_nats": ("nats {more} is the lift", "the lift"),
     "margin_nats": ("nats {more} is the margin", "the margin"),
 }
-_UNITS = {
+UNITS = {
     "right_rate": "points of the rate of right answers",
     "given_rate": "points of the rate at which what is asked for is given",
     "lift_rate": "points of the rate given when asked less the rate given unasked",
@@ -111,7 +110,7 @@ def method_sentences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """What is counted, in which unit, how it is tested and corrected; and what was not declared."""
     if not rows:
         return []
-    units = list(dict.fromkeys(_UNITS[row["outcome"]] for row in rows))
+    units = list(dict.fromkeys(UNITS[row["outcome"]] for row in rows))
     most = max(row["tests"] for row in rows)
     corrected = (
         f"p corrected after Holm for the {most} contrasts of a setting, intervals not" if most > 1 else "one contrast"
@@ -159,7 +158,7 @@ def scaling(row: Mapping[str, Any]) -> tuple[int, str, int]:
 
     Example: scaling({"outcome": "right_rate"}) -> (100, "points", 0)
     """
-    return (1, "nats", 2) if row["outcome"] in NATS else (100, "points", 0)
+    return scale_of(row["outcome"])
 
 
 def _points(rows: Sequence[Mapping[str, Any]]) -> str:

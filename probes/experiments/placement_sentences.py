@@ -13,11 +13,12 @@ from probes.stats import (
     blocks_words,
     difference_words,
     fewest_blocks,
+    scale_of,
     too_few_words,
 )
 
 Row = Mapping[str, Any]
-# What there is more or less of, and in which unit: its name, how many there are to one, and digits after the point.
+# What there is more or less of.
 OUTCOME_WORDS: Mapping[str, str] = {
     "margin_nats": "margin",
     "logprob_nats": "raw log-probability",
@@ -39,11 +40,6 @@ ARM_WORDS: Mapping[str, str] = {
     "reminder": "the instruction before the text and a reminder after it",
     "twice": "the text twice and then the instruction",
 }
-
-
-def _unit(outcome: str) -> tuple[str, int, int]:
-    """The unit of an outcome in words, what to multiply by for it, and its digits."""
-    return ("nats", 1, 2) if outcome.endswith("_nats") else ("points", 100, 0)
 
 
 def pair_words(arm: str, control: str) -> str:
@@ -76,20 +72,28 @@ def contrast_sentences(rows: Sequence[Row]) -> list[str]:
     rows = [row for row in rows if row.get("measurable") is not False]
     family = [row for row in rows if not is_net(row)]
     sentences = [sentence for row in family for sentence in _contrast_sentence(row)]
-    tests = len(family)
-    if family and (most := max(row["blocks"] for row in family)) < fewest_blocks(tests):
-        sentences.append(too_few_words(most, tests))
-    elif tests > 1:
-        sentences.append(
-            f"The p-values are corrected for the {tests} contrasts of this table (Holm), each table by itself; "
-            "the intervals are not."
-        )
+    sentences += family_sentences(family)
     return sentences + _this_instruction_sentences(family) + _net_sentences(rows)
+
+
+def family_sentences(rows: Sequence[Row]) -> list[str]:
+    """How the p-values of one family of tests are corrected, or that so few blocks could not have told anything."""
+    if too_few := _too_few_sentences(rows):
+        return too_few
+    corrected = f"The p-values are corrected for the {len(rows)} contrasts of this table (Holm), each table by itself"
+    return [f"{corrected}; the intervals are not."] if len(rows) > 1 else []
+
+
+def _too_few_sentences(rows: Sequence[Row]) -> list[str]:
+    """That none of these contrasts could have been clear, where that is so."""
+    if rows and (most := max(row["blocks"] for row in rows)) < fewest_blocks(len(rows)):
+        return [too_few_words(most, len(rows))]
+    return []
 
 
 def _contrast_sentence(row: Row) -> list[str]:
     """What one contrast says, and what the answers that are missing leave open."""
-    unit, scale, digits = _unit(row["outcome"])
+    scale, unit, digits = scale_of(row["outcome"])
     what, pair = OUTCOME_WORDS[row["outcome"]], pair_words(row["arm"], row["control"])
     figures = _figures(row)
     if row["detectable"]:
@@ -107,7 +111,7 @@ def _contrast_sentence(row: Row) -> list[str]:
 
 
 def _figures(row: Row) -> str:
-    unit, scale, digits = _unit(row["outcome"])
+    scale, unit, digits = scale_of(row["outcome"])
     interval = Interval(row["difference"], row["low"], row["high"])
     return difference_words(interval, row["p_holm"], row["blocks"], scale=scale, unit=unit, digits=digits)
 
@@ -223,7 +227,7 @@ def length_sentences(rows: Sequence[Row]) -> list[str]:
     """Whether contrasts change with the length of the text; `rows` are those of one outcome."""
     sentences = []
     for row in rows:
-        unit, scale, digits = _unit(row["outcome"])
+        scale, unit, digits = scale_of(row["outcome"])
         interval = Interval(row["per_doubling"], row["low"], row["high"])
         figures = difference_words(interval, row["p_holm"], row["blocks"], scale=scale, unit=unit, digits=digits)
         if is_clear(row):
@@ -234,10 +238,7 @@ def length_sentences(rows: Sequence[Row]) -> list[str]:
         else:
             said = f"no clear change of the difference in {OUTCOME_WORDS[row['outcome']]} with the length of the text"
         sentences.append(f"{pair_words(row['arm'], row['control'])}: {said} ({figures}, for each doubling).")
-    tests = len(rows)
-    if rows and (most := max(row["blocks"] for row in rows)) < fewest_blocks(tests):
-        sentences.append(too_few_words(most, tests))
-    return sentences
+    return sentences + _too_few_sentences(rows)
 
 
 def noise_sentences(rows: Sequence[Row]) -> list[str]:

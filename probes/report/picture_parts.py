@@ -8,7 +8,7 @@ from probes.pages.figures import Point, curves
 from probes.pages.parts import Picture, WordTable
 from probes.report import figures
 from probes.report.data import Row
-from probes.stats import LEVEL, p_words
+from probes.stats import LEVEL, p_words, scale_of
 
 FOREST_ROWS = 24  # differences in one figure; more stand in further ones
 P_KEYS = ("p_holm", "p_corrected")  # corrected p-values by their keys; what has none has a plain one at most
@@ -78,13 +78,13 @@ class Compared:
     key: str = "difference"
 
     @property
-    def in_nats(self) -> bool:
-        """Whether the difference is one of log-probabilities, and not of rates."""
-        return str(self.row.get("outcome", "")).endswith("_nats")
+    def unit(self) -> str:
+        """What the difference is told in, points or nats."""
+        return scale_of(str(self.row.get("outcome", "")))[1]
 
     def drawn(self, p_key: str) -> figures.Difference:
-        """The difference in its unit, points or nats."""
-        scale, value = 1 if self.in_nats else 100, self.row[self.key]
+        """The difference in its unit."""
+        scale, value = scale_of(str(self.row.get("outcome", "")))[0], self.row[self.key]
         low, high = (value if self.row[end] is None else self.row[end] for end in ("low", "high"))
         p_value = self.row.get(p_key)
         label = f"{self.label}\n{self.where}" if self.where else self.label
@@ -107,7 +107,7 @@ def forests(
         p_key = next((key for key in P_KEYS if any(each.row.get(key) is not None for each in part)), "p_value")
         short = {"Benjamini-Hochberg": "BH"}.get(_correction(part), _correction(part))
         p_title = {"p_holm": "p (Holm)", "p_corrected": f"p ({short})"}.get(p_key, "p")
-        unit = f"difference in {'nats' if part[0].in_nats else 'points'}{per}"
+        unit = f"difference in {part[0].unit}{per}"
         drawn = [each.drawn(p_key) for each in part]
         table = WordTable(
             title,

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from cli.judge_tables import judge_findings
+from probes.experiments import placement_sentences
 from probes.experiments.judge import plan_judge, writer_like
 from probes.experiments.judge_prompt import MARKER, Verdict, judge_prompt, read_verdict
 from probes.experiments.judge_results import agreement_rows, arm_rows, contrast_rows, read_all, verdicts
@@ -246,6 +247,9 @@ def test_contrasts_are_paired_by_block_and_stand_beside_the_score() -> None:
     sentence = contrast_sentences([coverage])[0]
     assert "by the judge no clear difference in coverage (+20 points, 1 block)" in sentence
     assert "by the score, on the same answers, +30 points" in sentence
+    several = [{**coverage, "blocks": 10}] * 2
+    assert contrast_sentences(several)[-1] == placement_sentences.family_sentences(several)[0]
+    assert contrast_sentences(several)[-1].startswith("The p-values are corrected for the 2 contrasts of this table")
 
 
 def test_agreement_is_counted_fact_by_fact() -> None:
