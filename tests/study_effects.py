@@ -1,7 +1,7 @@
 """The study's tables of differences: ends against middle, where the question and the instruction stand, lengths."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from probes.experiments.needle_rates import hit_rate, hits_by_block
 from probes.experiments.needle_results import Scored, score_needles
 from probes.experiments.placement_results import read_outcomes
 from probes.exported import read_runs
-from probes.stats import LEAST_P, PairedDifference, interaction, p_words, rate_interval
+from probes.stats import PairedDifference, interaction, p_is, rate_interval, scale_of
 from tests.study_cells import Row, interval, part_file, percent, points
 
 SEED = 1
@@ -38,11 +38,9 @@ def difference(row: Row | None, key: str = "difference") -> str:
     """A difference with its interval and corrected p: points without decimals, nats with two."""
     if row is None:
         return "-"
-    nats = str(row["outcome"]).endswith("_nats")
-    scale, digits = (1, 2) if nats else (100, 0)
+    scale, _, digits = scale_of(row["outcome"])
     value, low, high = (f"{scale * row[name]:+.{digits}f}" for name in (key, "low", "high"))
-    p_value = p_words(row["p_holm"])
-    return f"{value} [{low}, {high}], p {p_value if p_value.startswith('<') else f'= {p_value}'}"
+    return f"{value} [{low}, {high}], {p_is(row['p_holm'])}"
 
 
 def one(rows: Sequence[Row], **wanted: Any) -> Row | None:
@@ -95,15 +93,11 @@ def effective(rows: Path) -> Iterator[Sequence[str]]:
     """Right answers by length, and the effective length by both definitions."""
     yield ["Task", "250", "500", "1,000", "2,000", "4,000", "RULER, 85.6%", "NoLiMa, 85% of base", "Blocks"]
     for part in ("effective-single", "effective-multi-key"):
-        path = part_file(rows, part)
-        scored = [each for each in score_needles(list(read_runs(path)[0].results)) if each.cell["control"] is None]
-        cells = []
-        for length in (250, 500, 1000, 2000, 4000):
-            rate = hit_rate([each for each in scored if each.cell["length_tokens"] == length], seed=SEED)
-            cells.append(interval(rate.estimate, rate.low, rate.high) if rate else "-")
+        by_length = right_by_length(rows, part)
+        cells = _right_cells(by_length, (250, 500, 1000, 2000, 4000))
         lengths = {row["definition"]: row for row in findings(rows, part)["effective_length"]}
         both = [_effective(lengths.get(definition)) for definition in ("ruler", "nolima")]
-        yield [part.removeprefix("effective-"), *cells, *both, str(len({each.block for each in scored}))]
+        yield [part.removeprefix("effective-"), *cells, *both, _blocks(by_length)]
 
 
 def scaling(rows: Path) -> Iterator[Sequence[str]]:
@@ -118,13 +112,10 @@ def scaling(rows: Path) -> Iterator[Sequence[str]]:
         "Blocks",
     ]
     for task, by_length in found.items():
-        rates = [rate_interval(list(by_length.get(length, {}).values()), seed=SEED) for length in lengths]
-        cells = [interval(rate.estimate, rate.low, rate.high) if rate else "-" for rate in rates]
-        less_chain = "-" if task == "chain" else slope_difference(by_length, found["chain"])
-        if isinstance(less_chain, PairedDifference):
-            less_chain = with_p(less_chain)
-        blocks = len(set().union(*by_length.values()))
-        yield [task, *cells, with_p(interaction(by_length, seed=SEED, most=1.0)), less_chain, str(blocks)]
+        cells = _right_cells(by_length, lengths)
+        each_doubling = with_p(interaction(by_length, seed=SEED, most=1.0))
+        less_chain = "-" if task == "chain" else _less_combining(by_length, found["chain"])
+        yield [task, *cells, each_doubling, less_chain, _blocks(by_length)]
 
 
 SCALING_PARTS = {"single": "effective-single", "multi-key": "effective-multi-key", "chain": "chain-lengths"}
@@ -132,6 +123,7 @@ FLOOR = 0.3  # a task that fewer answers get right in the shortest text has no w
 ByLength = Mapping[int, Mapping[int, float]]  # length -> block -> share of right answers
 
 
+@cache
 def right_by_length(rows: Path, part: str) -> ByLength:
     """The share of right answers in each block, at each length, controls left out."""
     asked: dict[int, list[Scored]] = defaultdict(list)
@@ -141,16 +133,36 @@ def right_by_length(rows: Path, part: str) -> ByLength:
     return {length: hits_by_block(group) for length, group in sorted(asked.items())}
 
 
-def slope_difference(finding: ByLength, combining: ByLength) -> PairedDifference | str:
-    """By how much more each doubling of the text takes from combining than from finding; in words where it cannot.
+def _right_cells(by_length: ByLength, lengths: Iterable[int]) -> list[str]:
+    """The rate of right answers at each length, with its interval."""
+    rates = [rate_interval(list(by_length.get(length, {}).values()), seed=SEED) for length in lengths]
+    return [interval(rate.estimate, rate.low, rate.high) if rate else "-" for rate in rates]
+
+
+def _blocks(by_length: ByLength) -> str:
+    return str(len(set().union(*by_length.values())))
+
+
+def _less_combining(finding: ByLength, combining: ByLength) -> str:
+    why = why_no_slope(finding, combining)
+    return f"not measurable: {why}" if why else with_p(slope_difference(finding, combining))
+
+
+def why_no_slope(finding: ByLength, combining: ByLength) -> str:
+    """Why it cannot be measured how much more longer texts take from combining, in words; nothing where it can."""
+    shortest = min(combining)
+    right, blocks = sum(combining[shortest].values()), len(combining[shortest])
+    if right < FLOOR * blocks:
+        return f"{right:.0f} of {blocks} right in the shortest text"
+    return "one length" if len(finding.keys() & combining.keys()) < 2 else ""
+
+
+def slope_difference(finding: ByLength, combining: ByLength) -> PairedDifference | None:
+    """By how much more each doubling of the text takes from combining than from finding; None without a slope.
 
     The difference of two slopes over log2(length) is the slope of the difference, one a block: blocks of one number
     have the same filler where the seeds agree, and are paired by their number where not.
     """
-    shortest = min(combining)
-    right, blocks = sum(combining[shortest].values()), len(combining[shortest])
-    if right < FLOOR * blocks:
-        return f"not measurable: {right:.0f} of {blocks} right in the shortest text"
     apart = {
         length: {
             block: right - combining[length][block] for block, right in by_block.items() if block in combining[length]
@@ -158,15 +170,14 @@ def slope_difference(finding: ByLength, combining: ByLength) -> PairedDifference
         for length, by_block in finding.items()
         if length in combining
     }
-    found = interaction(apart, seed=SEED, most=1.0)
-    return found or "not measurable: one length"
+    return interaction(apart, seed=SEED, most=1.0)
 
 
 def with_p(found: PairedDifference | None) -> str:
     """A difference of rates in points, with its interval and p."""
     if found is None:
         return "-"
-    return f"{points(found)}, p {'' if found.p_value < LEAST_P else '= '}{p_words(found.p_value)}"
+    return f"{points(found)}, {p_is(found.p_value)}"
 
 
 def _effective(row: Row | None) -> str:
@@ -225,7 +236,7 @@ def framing_contrasts(rows: Path) -> Iterator[Sequence[str]]:
     for row in found["transcript"]:
         if row["declared"]:
             key = {name: row[name] for name in ("outcome", "arm", "control")}
-            unit = "nats" if row["outcome"].endswith("_nats") else "points"
+            unit = scale_of(row["outcome"])[1]
             cells = [difference(one(found[framing], **key)) for framing in ("transcript", "chat")]
             yield [f"{row['arm']} less {row['control']}, {unit}", *cells]
 

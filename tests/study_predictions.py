@@ -12,9 +12,19 @@ from pathlib import Path
 
 from probes.experiments.placement_outcomes import ArmOutcome, Blocks, fact_values, mean, position_values, read_outcomes
 from probes.experiments.placement_sentences import is_clear
-from probes.stats import holm, paired_difference
+from probes.stats import holm, paired_difference, scale_of
 from tests.study_cells import Row, results
-from tests.study_effects import FLOOR, SEED, difference, findings, one, right_by_length, slope_difference, with_p
+from tests.study_effects import (
+    FLOOR,
+    SEED,
+    difference,
+    findings,
+    one,
+    right_by_length,
+    slope_difference,
+    why_no_slope,
+    with_p,
+)
 
 PREDICTED, OPPOSITE, UNCLEAR = "as predicted", "the opposite", "not told apart"
 IN_PART, UNMEASURABLE = "in part", "not measurable on this model"
@@ -64,7 +74,7 @@ def verdict_of(row: Row | None) -> str:
 def _answer(row: Row | None, what: str, key: str = "difference") -> Answer:
     if row is None:
         return Answer(UNMEASURABLE, "-")
-    unit = "nats" if row["outcome"].endswith("_nats") else "points"
+    unit = scale_of(row["outcome"])[1]
     return Answer(verdict_of(row), f"{what}, {unit}: {difference(row, key)}", row["blocks"])
 
 
@@ -92,7 +102,7 @@ def place_and_length(rows: Path) -> Answer:
     grows = is_clear(slope) and is_clear(longest) and slope["per_doubling"] * longest["difference"] > 0
     shrinks = is_clear(slope) and is_clear(shortest) and slope["per_doubling"] * shortest["difference"] < 0
     verdict = (IN_PART if is_clear(shortest) else PREDICTED) if grows else OPPOSITE if shrinks else UNCLEAR
-    unit = "nats" if key["outcome"].endswith("_nats") else "points"
+    unit = scale_of(key["outcome"])[1]
     cells = [
         f"{lengths[0]:,} tokens {difference(shortest)}",
         f"{lengths[-1]:,} tokens {difference(longest)}",
@@ -177,9 +187,10 @@ def effective_length(rows: Path) -> Answer:
 
 def finding_and_combining(rows: Path) -> Answer:
     """Whether each doubling of the text takes more from combining than from finding."""
-    found = slope_difference(right_by_length(rows, "effective-single"), right_by_length(rows, "chain-lengths"))
-    if isinstance(found, str):
-        return Answer(UNMEASURABLE, found.removeprefix("not measurable: "))
+    finding, combining = (right_by_length(rows, part) for part in ("effective-single", "chain-lengths"))
+    found = slope_difference(finding, combining)
+    if (why := why_no_slope(finding, combining)) or found is None:
+        return Answer(UNMEASURABLE, why or "-")
     row = found.row() | {"p_holm": found.p_value}
     return Answer(verdict_of(row), f"single less chain, each doubling, points: {with_p(found)}", found.blocks)
 
