@@ -4,18 +4,11 @@ Names and defaults are those of probes/experiments/needle_options.py; they are w
 not load what the experiments need.
 """
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
 import click
 
-Command = Callable[..., Any]
+from cli.own_options import FILE, REPEAT, Command, Option, with_options
 
-_FILE = click.Path(path_type=Path, dir_okay=False)
-_REPEAT = "May be repeated."
-
-_OPTIONS: list[Callable[[Command], Command]] = [
+_OPTIONS: list[Option] = [
     click.option(
         "--task",
         default="multi-key",
@@ -37,47 +30,47 @@ _OPTIONS: list[Callable[[Command], Command]] = [
         multiple=True,
         metavar="LAYOUT",
         help="spread: one of several needles at each depth; cluster@DEPTH: all of them at one depth, e.g. cluster@50. "
-        f"{_REPEAT}  [default: spread]",
+        f"{REPEAT}  [default: spread]",
     ),
     click.option(
         "--place",
         multiple=True,
         type=click.Choice(["before", "after", "bookend"]),
-        help=f"Where the question stands: before the text, after it, or both. {_REPEAT}  [default: after]",
+        help=f"Where the question stands: before the text, after it, or both. {REPEAT}  [default: after]",
     ),
     click.option(
         "--context",
         multiple=True,
         metavar="CONTEXT",
         help="whole: all of the text; focused: only the sentences around the needle; chunks:N: the text cut into N "
-        f"numbered excerpts. {_REPEAT}  [default: whole]",
+        f"numbered excerpts. {REPEAT}  [default: whole]",
     ),
     click.option(
         "--structure",
         multiple=True,
         type=click.Choice(["plain", "headings"]),
-        help=f"headings: the text in sections with headings. {_REPEAT}  [default: plain]",
+        help=f"headings: the text in sections with headings. {REPEAT}  [default: plain]",
     ),
     click.option(
         "--prompt-style",
         multiple=True,
         metavar="STYLE",
         help="ours, or in the order of a known benchmark: kamradt, ruler, litm, longbench, babilong. "
-        f"{_REPEAT}  [default: ours]",
+        f"{REPEAT}  [default: ours]",
     ),
     click.option(
         "--measure",
         multiple=True,
         type=click.Choice(["answer", "likelihood"]),
         help="answer: what the model says; likelihood: how likely it holds each value, for models that give "
-        f"log-probabilities. {_REPEAT}  [default: answer]",
+        f"log-probabilities. {REPEAT}  [default: answer]",
     ),
     click.option(
         "--controls",
         multiple=True,
         type=click.Choice(["absent", "closed-book", "short"]),
         help="absent: ask for something that is not there; closed-book: ask without the text; short: ask about a text "
-        f"of a few sentences. {_REPEAT}  [default: all three]",
+        f"of a few sentences. {REPEAT}  [default: all three]",
     ),
     click.option("--no-controls", is_flag=True, help="Leave the controls out."),
     click.option(
@@ -95,16 +88,16 @@ _OPTIONS: list[Callable[[Command], Command]] = [
     ),
     click.option(
         "--needles",
-        type=_FILE,
+        type=FILE,
         metavar="FILE",
         help="Hide your own statements: TOML or JSONL, each with needle, question and answer.",
     ),
     click.option(
         "--haystack",
         multiple=True,
-        type=_FILE,
+        type=FILE,
         metavar="FILE",
-        help=f"Hide the needles in your own text (UTF-8). {_REPEAT}  [default: generated text]",
+        help=f"Hide the needles in your own text (UTF-8). {REPEAT}  [default: generated text]",
     ),
     click.option(
         "--haystack-style",
@@ -123,6 +116,4 @@ _OPTIONS: list[Callable[[Command], Command]] = [
 
 def needle_options(command: Command) -> Command:
     """Add what only `probe needle` can be told."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    return with_options(command, _OPTIONS)

@@ -4,22 +4,16 @@ Names and defaults are those of probes/experiments/placement_options.py; they ar
 not load what the experiments need.
 """
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
 import click
 
-Command = Callable[..., Any]
+from cli.own_options import FILE, REPEAT, Command, Option, with_options
 
-_FILE = click.Path(path_type=Path, dir_okay=False)
-_REPEAT = "May be repeated."
 _ARMS = [
     *("none", "padded-before", "irrelevant-before", "before", "padded-after", "irrelevant-after", "after", "bookend"),
     *("system", "reminder", "twice"),
 ]
 
-_OPTIONS: list[Callable[[Command], Command]] = [
+_OPTIONS: list[Option] = [
     click.option(
         "--framing",
         type=click.Choice(["document", "transcript", "chat"]),
@@ -37,7 +31,7 @@ _OPTIONS: list[Callable[[Command], Command]] = [
     ),
     click.option(
         "--instruction-file",
-        type=_FILE,
+        type=FILE,
         metavar="FILE",
         help="Your own instruction, instead of a task's. It must not say where it stands (above, below, following).",
     ),
@@ -49,7 +43,7 @@ _OPTIONS: list[Callable[[Command], Command]] = [
         help="Where the instruction stands: before the text, after it, at both ends (bookend), as system message "
         "(system), before it with a reminder after it (reminder), or after the text twice (twice). Controls: no "
         "instruction (none), and neutral words or another instruction of the same length in its place (padded-before, "
-        f"padded-after, irrelevant-before, irrelevant-after). {_REPEAT}  "
+        f"padded-after, irrelevant-before, irrelevant-after). {REPEAT}  "
         "[default: none, padded-before, before, padded-after, after, bookend]",
     ),
     click.option(
@@ -57,7 +51,7 @@ _OPTIONS: list[Callable[[Command], Command]] = [
         multiple=True,
         type=click.Choice(["coverage", "margin"]),
         help="coverage: which facts a written answer keeps; margin: how available each fact is, by log-probability. "
-        f"{_REPEAT}  [default: both]",
+        f"{REPEAT}  [default: both]",
     ),
     click.option(
         "--facts",
@@ -68,16 +62,14 @@ _OPTIONS: list[Callable[[Command], Command]] = [
     click.option(
         "--document",
         multiple=True,
-        type=_FILE,
+        type=FILE,
         metavar="FILE",
         help="Your own text or conversation, as .txt, .json or .jsonl, whole, with facts of its own or with ours "
-        f"planted in it; see samples/README.md. {_REPEAT}  [default: generated text]",
+        f"planted in it; see samples/README.md. {REPEAT}  [default: generated text]",
     ),
 ]
 
 
 def placement_options(command: Command) -> Command:
     """Add what only `probe placement` can be told."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    return with_options(command, _OPTIONS)
