@@ -143,14 +143,17 @@ def _known(value: float, *, known: bool, least: float = 0.0, most: float = 1.0) 
 def _key_positions(
     setting: Setting, block: Sequence[Scored], questions: set[int | None]
 ) -> Iterator[tuple[Observed, Observed]]:
-    """What is given at each position of one block, and its lift."""
+    """What is given at each position of one block, and its lift.
+
+    Nothing for a block of which some question is not there, as in a part of a run's rows or in a run that goes on: it
+    was not asked, which is no answer that failed.
+    """
     count: int = block[0].cell["needles"]
-    whole = questions | set(range(count))
-    complete = {each.asked for each in block} == whole and all(each.counts for each in block)
+    if {each.asked for each in block} != questions | set(range(count)):
+        return
+    complete = all(each.counts for each in block)
     for position in range(count):
         asked = [each for each in block if each.asked == position]
-        if not asked:
-            continue
         item = asked[0].item
         answered = [each for each in asked if each.counts]
         given = sum(each.given == position for each in answered)

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -169,6 +170,23 @@ def test_what_failed_is_counted_for_either_side_at_the_worst() -> None:
     assert (row["difference"], row["blocks"], row["missing"]) == (pytest.approx(-5 / 9), 9, 2)
     assert (row["worst_low"], row["worst_high"]) == (pytest.approx((4 - 10) / 10), pytest.approx((5 - 9) / 10))
     assert "2 answers failed or were cut and count for neither side" in " ".join(contrast_sentences([row]))
+
+
+def test_what_is_not_among_the_rows_is_no_answer_that_failed() -> None:
+    """Of one block a question was taken out, as in a part of a run's exported rows; of another one call failed."""
+    whole = ask("sim/u-shape", plan(blocks=8))
+    [taken, *_] = [each for each in whole if each.trial.block == 0 and each.trial.cell["control"] is None]
+    part = [each for each in whole if each is not taken]
+    for outcome in ("given_rate", "lift_rate"):
+        row = depth_rows(part, outcome)["ends"]
+        assert (row["blocks"], row["missing"]) == (7, 0)
+        assert row["worst_low"] == pytest.approx(row["worst_high"])
+        assert "failed" not in " ".join(contrast_sentences([row]))
+    [lost, *_] = [each for each in part if each.trial.block == 1 and each.trial.cell["control"] is None]
+    failed = [replace(each, completion=None, error_kind="transient") if each is lost else each for each in part]
+    row = depth_rows(failed, "given_rate")["ends"]
+    assert (row["blocks"], row["missing"]) == (6, 5)
+    assert "failed or were cut" in " ".join(contrast_sentences([row]))
 
 
 def test_the_worst_case_reaches_the_ends_and_the_middle_too() -> None:
