@@ -131,7 +131,7 @@ def _compared_or_refused(
         if not files:
             raise
         raise UserError(
-            f"the rows in {', '.join(files)} cannot be compared ({type(err).__name__}: {err})",
+            f"the rows in {', '.join(files)} cannot be compared: one of them holds what no run has there",
             hint="export the runs again: needlepoint runs export RUN",
         ) from err
 

@@ -38,7 +38,7 @@ def report_runs(
         if not files:
             raise
         raise UserError(
-            f"the rows in {', '.join(files)} make no page ({type(err).__name__}: {err})",
+            f"the rows in {', '.join(files)} make no page: one of them holds what no run has there",
             hint="export the runs again: needlepoint runs export RUN",
         ) from err
     data = page.encode("utf-8")

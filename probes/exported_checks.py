@@ -1,7 +1,7 @@
 """Can a row be what `runs export` wrote? Its words must be known, its numbers possible, and no trial there twice."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast, get_args
 
 from probes.identity import identity_hash
@@ -21,7 +21,47 @@ WHOLE = (
     *("position", "block", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"),
     *("reasoning_tokens", "prompt_tokens_evaluated", "calls"),
 )
+MOST_SHOWN = 60  # characters of a value that is refused
 SHARES = ("depth", "actual_depth")  # of a cell
+_NONE = type(None)
+# What a row, its cell and its spec hold under a key, where they have it; and what a list of theirs holds.
+ROW_KINDS: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("run", "created_utc", "model", "trial"), (str,)),
+    **dict.fromkeys(("cell", "request", "spec"), (dict,)),
+    **dict.fromkeys(("answer", "error_kind", "error_text", "served_model", "answered_by"), (str, _NONE)),
+    **dict.fromkeys(("logprobs", "dropped"), (list, _NONE)),
+}
+CELL_KINDS: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("arm", "layout", "place", "structure", "context", "prompt_style", "framing", "task"), (str,)),
+    **dict.fromkeys(("measure", "answer", "name", "judged_model"), (str,)),
+    **dict.fromkeys(("control", "document"), (str, _NONE)),
+    **dict.fromkeys(("asked", "offered"), (int, _NONE)),
+    **dict.fromkeys(("needles", "sample"), (int,)),
+    **dict.fromkeys(("depth", "temperature"), (int, float, _NONE)),
+    **dict.fromkeys(
+        ("values", "names", "expected", "speakers", "kinds", "positions", "right", "kept", "order"), (list,)
+    ),
+    **dict.fromkeys(("constraints", "judged"), (dict,)),
+}
+SPEC_KINDS: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("seed", "blocks"), (int,)),
+    **dict.fromkeys(("lengths", "contrasts", "place", "measure", "depths", "document", "haystack"), (list,)),
+    "declared": (dict, _NONE),
+    "equivalence": (int, float),
+}
+HELD: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("values", "names", "expected", "speakers", "kinds", "place", "measure"), (str,)),
+    **dict.fromkeys(("right", "kept", "order"), (int,)),
+    **dict.fromkeys(("positions", "depths"), (int, float)),
+    "lengths": (int, str),
+    "contrasts": (list,),
+}
+# What no cell of a probe is without, in whatever version.
+NEEDED = {
+    "needle": ("asked", "depth", "layout"),
+    "placement": ("arm", "block", "measure", "names", "values", "length_tokens"),
+    "judge": ("arm", "block", "names", "values", "kept", "order", "judged", "judged_model", "sample", "length_tokens"),
+}
 COUNTS = ("length_tokens", "document_tokens", "haystack_tokens", "offset")
 
 
@@ -30,6 +70,9 @@ def check_row(row: Mapping[str, Any]) -> None:
     for key, known in WORDS.items():
         if row[key] not in known:
             raise ValueError(f"its {key} is {row[key]!r}, not {known[0]!r}" if len(known) == 1 else _unknown(key, row))
+    _check_kinds("", row, ROW_KINDS)
+    _check_kinds("spec ", row["spec"], SPEC_KINDS, needed=("seed",))
+    _check_kinds("cell ", row["cell"], CELL_KINDS, needed=NEEDED[row["probe"]])
     if row["trial"] != identity_hash(canonical_json(row["request"])):
         raise ValueError("its trial id is not that of its request")
     for key in WHOLE:
@@ -39,6 +82,25 @@ def check_row(row: Mapping[str, Any]) -> None:
     if (row["state"] == "answered") != isinstance(row["answer"], str):
         raise ValueError(f"its state is {row['state']}, and it has {'no' if row['answer'] is None else 'an'} answer")
     _check_cell(row)
+
+
+def _check_kinds(
+    whose: str, found: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]], *, needed: Sequence[str] = ()
+) -> None:
+    """Refuse what lacks a key that is needed, or holds a value of another kind than stands under that key."""
+    for key in needed:
+        if key not in found:
+            raise ValueError(f"its {whose.strip()} has no {key}")
+    for key in kinds.keys() & found.keys():
+        value, held = found[key], HELD.get(key)
+        is_known = type(value) in kinds[key]
+        if not is_known or (isinstance(value, list) and held and any(type(each) not in held for each in value)):
+            raise ValueError(f"its {whose}{key} is {_shortened(value)}, which no run has there")
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
 def _unknown(key: str, row: Mapping[str, Any]) -> str:

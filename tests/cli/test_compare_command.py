@@ -280,7 +280,7 @@ def test_a_file_from_elsewhere_can_neither_command_a_terminal_nor_break_the_comm
     broken = tmp_path / "broken.jsonl"
     broken.write_text("".join(json.dumps(row | {"spec": {}}) + "\n" for row in exported), encoding="utf-8")
     result = done("runs", "compare", str(broken), "latest", code=1)
-    assert result.stderr.startswith("error: the rows in ")
+    assert result.stderr.startswith(f"error: {broken} does not hold rows of a run: line 1: its spec has no seed\n")
 
 
 def test_listing_the_commands_loads_nothing_heavy() -> None:

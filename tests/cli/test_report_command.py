@@ -156,8 +156,8 @@ def test_rows_with_a_spec_that_no_run_has_are_refused_in_two_lines(rows: Path) -
     done = run("runs", "report", rewritten(rows, lengths=5))
     assert done.exit_code == 1
     error, hint = done.stderr.splitlines()[-2:]
-    assert error.startswith(f"error: the rows in {rows} make no page (TypeError")
-    assert hint == "hint: export the runs again: needlepoint runs export RUN"
+    assert error == f"error: {rows} does not hold rows of a run: line 1: its spec lengths is 5, which no run has there"
+    assert hint == "hint: make such a file with: needlepoint runs export RUN -o FILE"
     assert done.stdout == ""
 
 
