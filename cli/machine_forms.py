@@ -57,9 +57,12 @@ def _json_rows(tables: Sequence["Table"]) -> Iterator[list[str]]:
     """Some rows at a time, each as a JSON object."""
     for table in tables:
         keys = _keys([table], several=len(tables) > 1)
-        template = f"{{{', '.join(_json(key).replace('%', '%%') + ': %s' for key in keys)}}}"
-        for columns in _columns(table, keys, _json):
-            yield [template % cells for cells in zip(*columns, strict=True)]
+        names = [_json(key).replace("%", "%%") for key in keys]
+        for count, columns in _columns(table, keys, _json):
+            cells = ["%s" if isinstance(each, list) else each.replace("%", "%%") for each in columns]
+            template = f"{{{', '.join(f'{name}: {cell}' for name, cell in zip(names, cells, strict=True))}}}"
+            varying = [each for each in columns if isinstance(each, list)]
+            yield [*map(template.__mod__, zip(*varying, strict=True))] if varying else [template % ()] * count
 
 
 def _csv(tables: Sequence["Table"]) -> Iterator[str]:
@@ -69,24 +72,23 @@ def _csv(tables: Sequence["Table"]) -> Iterator[str]:
     writer = csv.writer(lines, lineterminator="\r\n")  # so that a cell with either of the two is quoted
     writer.writerow(keys)
     for table in tables:
-        for columns in _columns(table, keys, cell_text):
-            writer.writerows(zip(*columns, strict=True))
+        for count, columns in _columns(table, keys, cell_text):
+            lists = [each if isinstance(each, list) else [each] * count for each in columns]
+            writer.writerows(zip(*lists, strict=True))
             yield lines.taken()
     yield lines.taken()
 
 
-class _Lines:
-    """A file that the lines of a `csv.writer` are taken out of again, with plain line ends."""
+class _Lines(list[str]):
+    """A file of which each line is an item, as `csv.writer` writes a row at a time."""
 
-    def __init__(self) -> None:
-        self._lines: list[str] = []
-
-    def write(self, line: str) -> None:
-        self._lines.append(line.removesuffix("\r\n"))
+    write = list.append
 
     def taken(self) -> str:
-        taken, self._lines = self._lines, []
-        return "\n".join([*taken, ""]) if taken else ""
+        """The lines since the last time, with plain line ends."""
+        text = "".join([f"{line[:-2]}\n" for line in self])
+        self.clear()
+        return text
 
 
 def _keys(tables: Sequence["Table"], *, several: bool) -> list[str]:
@@ -95,21 +97,28 @@ def _keys(tables: Sequence["Table"], *, several: bool) -> list[str]:
     return list(dict.fromkeys([*first, *(column.key for table in tables for column in table.columns)]))
 
 
-def _columns(table: "Table", keys: Sequence[str], spell: Callable[[Any], str]) -> Iterator[list[list[str]]]:
-    """The cells under each key, for some rows at a time; column by column, as a call for each row takes longest."""
+def _columns(
+    table: "Table", keys: Sequence[str], spell: Callable[[Any], str]
+) -> Iterator[tuple[int, list[list[str] | str]]]:
+    """How many rows come next, and their cells under each key: a list, or one text if all hold the same.
+
+    They are made column by column, as a call for each row would take most of the time.
+    """
     own = {column.key for column in table.columns}
     for start in range(0, len(table.rows), AT_ONCE):
         rows = table.rows[start : start + AT_ONCE]
-        strange = {key: [table.key if key == "table" else None] * len(rows) for key in keys if key not in own}
-        yield [_spelt(strange[key] if key in strange else _column(rows, key), spell) for key in keys]
+        strange = {key: spell(table.key if key == "table" else None) for key in keys if key not in own}
+        yield len(rows), [strange[key] if key in strange else _spelt(_column(rows, key), spell) for key in keys]
 
 
 def _column(rows: Sequence[Mapping[str, Any]], key: str) -> Sequence[Any]:
     return rows.column(key) if isinstance(rows, RowsByColumn) else [row.get(key) for row in rows]
 
 
-def _spelt(values: Sequence[Any], spell: Callable[[Any], str]) -> list[str]:
-    """Each value in the words of `spell`; those that come again are spelt once."""
+def _spelt(values: Sequence[Any], spell: Callable[[Any], str]) -> list[str] | str:
+    """Each value in the words of `spell`, those that come again once; one text for a string that is everywhere."""
+    if isinstance(values[0], str) and values.count(values[0]) == len(values):
+        return spell(values[0])
     kinds = set(map(type, values))
     if kinds == {int}:
         return list(map(int.__repr__, values))
