@@ -17,7 +17,7 @@ from collections.abc import Callable
 import click
 import numpy as np
 
-from tokenizer import compiled_encoding
+from tokenizer import text_parts
 from tokenizer.compiled_encoding import CompiledEncoder, Unsupported
 from tokenizer.corpus import Chunk
 from tokenizer.kernels import scanning
@@ -114,7 +114,7 @@ def check_encoding(draws: random.Random) -> None:
         compiled = CompiledEncoder(vocabulary, {}, merges, whole_pieces=whole_pieces, split=split)
     except Unsupported:
         return
-    compiled_encoding._PART = draws.choice([1, 20, 300, 1 << 18])
+    text_parts.PART = draws.choice([1, 20, 300, 1 << 18])
     texts = [some_bytes(draws) for _ in range(4)]
     expected = [plain.encode(text) for text in texts]
     for text, ids in zip(texts, expected, strict=True):

@@ -3,7 +3,6 @@
 Import this only for long texts: it imports NumPy and Numba.
 """
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,18 +13,18 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from tokenizer import text_parts
 from tokenizer.compiled_vocabulary import Unsupported, Vocabulary
 from tokenizer.kernels import decoding, encoding
 from tokenizer.kernels.joining import SHORT_SCRATCH
 from tokenizer.kernels.memory import Buffer, Fields, allocate, allocate_table, borrow
-from tokenizer.kernels.scanning import SPLITS, class_table, safe_cut
+from tokenizer.kernels.scanning import SPLITS, class_table, find_pieces
 from tokenizer.splits import NAMED_PATTERNS, Split, as_bytes
+from tokenizer.text_parts import Ids, Joined, Text, cut_places, next_part, shares_of
 
 __all__ = ["CompiledEncoder", "Unsupported"]
 
-Ids = npt.NDArray[np.int32]
 Numbers = npt.NDArray[np.int64]
-Text = str | bytes
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
@@ -33,9 +32,7 @@ _LINE_BITS = (12, 14, 16, 18, 19)  # a thread's word cache: 2^12 lines are 256 K
 _MANY_LINES, _LONG_TEXT = 16, 1 << 20  # what the cache begins with where its first text has so many bytes
 _FORGOTTEN_PART = 16  # the cache grows when as many rows as this part of its lines had to make room for others
 _POOL_SIZE = 1 << 25  # bytes, for what does not fit into its rows
-_PART = 1 << 18  # bytes of a text that are encoded at a time, so that they and their ids stay in the processor's cache
-_STRETCH = 1 << 13  # characters of it that become bytes at a time, for which a thread has memory at hand
-_NEAR = 1 << 12  # bytes before the end of a part in which it is looked for where a text can be cut
+_STRETCH = 1 << 13  # characters that become bytes at a time, for which a thread has memory at hand
 
 
 class CompiledEncoder:
@@ -75,7 +72,7 @@ class CompiledEncoder:
 
     def encode(self, text: Text, jobs: int = 1) -> Ids:
         """The ids of a text; special tokens in it are ordinary text. `jobs` threads give the same ids as one."""
-        joined = _Joined([text])
+        joined = Joined([text])
         self._in_parts(text, jobs, joined)
         return joined.ids
 
@@ -88,7 +85,7 @@ class CompiledEncoder:
 
         Example: encode_many([b"hello world", b"hello"]) gives [15339, 1917, 15339] and [2, 3]
         """
-        joined = _Joined(documents)
+        joined = Joined(documents)
 
         def encode(worker: _Worker, number: int, share: Sequence[Text]) -> Numbers:
             data, ends, given = self._laid_out(share)
@@ -96,10 +93,21 @@ class CompiledEncoder:
             joined.add(number, ids)
             return counts
 
-        counts = self._by_threads(encode, _shares(documents), sum(map(len, documents)), jobs)
+        counts = self._by_threads(encode, shares_of(documents), sum(map(len, documents)), jobs)
         before = accumulate((int(one[-1]) for one in counts), initial=0)
         ends = [one + start for one, start in zip(counts, before, strict=False)]
         return joined.ids, np.concatenate(ends) if ends else np.empty(0, np.int64)
+
+    def pre_tokens(self, text: bytes) -> list[bytes] | None:
+        """The pieces that the split makes of a text; None if the kernels do not know the split."""
+        if self._named_split is None:
+            return None
+        lent, ends, places = borrow(text), allocate(8 * encoding.BATCH), [0]
+        given = (self._named_split, class_table().address, lent.address)
+        while places[-1] < len(text):
+            found = find_pieces(*given, places[-1], len(text), ends.address, encoding.BATCH)
+            places += ends.view(np.int64)[:found].tolist()
+        return [text[start:end] for start, end in pairwise(places)]
 
     def decode(self, ids: npt.NDArray[np.integer[Any]]) -> bytes:
         """The bytes of ids.
@@ -130,7 +138,7 @@ class CompiledEncoder:
             given = [start + end for one, start in zip(each, starts, strict=False) for end in self._ends(one)]
         return b"".join(each), ends, given
 
-    def _in_parts(self, text: Text, jobs: int, joined: "_Joined | None") -> list[int]:
+    def _in_parts(self, text: Text, jobs: int, joined: "Joined | None") -> list[int]:
         """How many ids parts of a text have, which no piece crosses; the ids go where they are joined."""
 
         def encode(worker: _Worker, number: int, place: tuple[int, int]) -> int:
@@ -142,7 +150,7 @@ class CompiledEncoder:
             return count
 
         source = memoryview(text) if isinstance(text, bytes) else text
-        cuts = [0, len(text)] if self._named_split is None else _cuts(source)
+        cuts = [0, len(text)] if self._named_split is None else cut_places(source)
         return self._by_threads(encode, list(pairwise(cuts)), len(text), jobs)
 
     def _by_threads(
@@ -158,7 +166,7 @@ class CompiledEncoder:
         shares = [deque(range(job, len(parts), jobs)) for job in range(jobs)]
 
         def run(worker: _Worker, own: deque[int]) -> None:
-            while (number := _next_part(own, shares)) is not None:
+            while (number := next_part(own, shares)) is not None:
                 results[number] = work(worker, number, parts[number])
 
         with self._workers(jobs, size) as workers:
@@ -191,54 +199,6 @@ class CompiledEncoder:
             self._idle[:0] = workers
 
 
-class _Joined:
-    """The ids of the parts of a text, put one behind the other by several threads as they come.
-
-    Those that come too early wait in rooms that are used again: threads that ask the system for memory, and give it
-    back, wait for each other.
-    """
-
-    def __init__(self, texts: Sequence[Text]) -> None:
-        most = sum(len(text) // 2 if isinstance(text, bytes) or text.isascii() else len(text) for text in texts)
-        self._ids = np.empty(most + 1, np.int32)  # nearly always enough, and nothing is taken that is not used
-        self._count = 0
-        self._parts = 0
-        self._early: dict[int, tuple[Ids, int]] = {}
-        self._rooms: list[Ids] = []
-        self._lock = threading.Lock()
-
-    @property
-    def ids(self) -> Ids:
-        """Those of all parts up to the first that is not there yet."""
-        return self._ids[: self._count]
-
-    def add(self, number: int, ids: Ids) -> None:
-        """Copy the ids of a part."""
-        with self._lock:
-            if number != self._parts:
-                room = self._rooms.pop() if self._rooms else np.empty(0, np.int32)
-                if room.size < ids.size:
-                    room = np.empty(max(ids.size, _PART), np.int32)
-                room[: ids.size] = ids
-                self._early[number] = room, ids.size
-                return
-            self._append(ids)
-            while self._parts in self._early:
-                room, count = self._early.pop(self._parts)
-                self._append(room[:count])
-                self._rooms.append(room)
-
-    def _append(self, ids: Ids) -> None:
-        end = self._count + ids.size
-        if end > self._ids.size:
-            larger = np.empty(max(end, 2 * self._ids.size), np.int32)
-            larger[: self._count] = self.ids
-            self._ids = larger
-        self._ids[self._count : end] = ids
-        self._count = end
-        self._parts += 1
-
-
 class _Worker:
     """The word cache and scratch memory that one thread uses at a time."""
 
@@ -246,7 +206,7 @@ class _Worker:
         masks = allocate(16 * 16)
         masks.array[:] = np.frombuffer(b"".join((b"\xff" * size).ljust(16, b"\0") for size in range(16)), np.uint8)
         self._vocabulary = vocabulary
-        self._room = _room(_PART // 3)
+        self._room = _room(text_parts.PART // 3)
         self._text = np.empty(0, np.uint8)
         self._only_end, self._only_count = Fields(1), Fields(1)
         fields = self._fields = Fields(encoding.FIELDS)
@@ -266,7 +226,7 @@ class _Worker:
         room, most, size = self._text, 4 * (end - start), 0
         if room.size < most:
             room = np.empty(most, np.uint8)
-            if most <= 8 * _PART:  # it is longer only where nothing can be cut
+            if most <= 8 * text_parts.PART:  # it is longer only where nothing can be cut
                 self._text = room
         try:
             for at in range(start, end, _STRETCH):
@@ -335,7 +295,7 @@ class _Worker:
                 self._more_lines(next(bits for bits in _LINE_BITS if bits > before))
             else:
                 self._vocabulary.make_nodes()
-        if self._room.array.size < room.array.size <= 4 * _PART + encoding.MARGIN:
+        if self._room.array.size < room.array.size <= 4 * text_parts.PART + encoding.MARGIN:
             self._room = room
         return room.array[: 4 * fields[encoding.COUNT] if keep else 0].view(np.int32)
 
@@ -361,50 +321,3 @@ class _Worker:
 def _room(most: int) -> Buffer:
     """Room for so many ids."""
     return allocate(4 * most + encoding.MARGIN)
-
-
-def _next_part(own: deque[int], shares: list[deque[int]]) -> int | None:
-    """Take the first part of the own share, or the last one of another; None if there are no more."""
-    with suppress(IndexError):
-        return own.popleft()
-    for share in shares:
-        with suppress(IndexError):
-            return share.pop()
-    return None
-
-
-def _cuts(text: str | memoryview) -> list[int]:
-    """Places about so many bytes or characters apart where the text may be cut, from its start to its end."""
-    cuts = [0]
-    for end in range(_PART, len(text) - _PART // 2, _PART):
-        cut = _last_cut(text, max(cuts[-1], end - _NEAR), end)
-        if cut > cuts[-1]:
-            cuts.append(cut)
-    return [*cuts, len(text)]
-
-
-def _last_cut(text: str | memoryview, start: int, end: int) -> int:
-    """The last place in a part of a text where it may be cut; 0 if there is none."""
-    near = text[start:end]
-    try:
-        data = near.encode() if isinstance(near, str) else near
-    except UnicodeEncodeError:  # two lone surrogates may be one character
-        return 0
-    lent = borrow(data)
-    cut = safe_cut(lent.address, len(data))
-    if cut > 0:
-        return start + (len(bytes(data[:cut]).decode()) if isinstance(near, str) else cut)
-    return 0
-
-
-def _shares(documents: Sequence[Text]) -> list[Sequence[Text]]:
-    """Cut a list of documents into parts of about the same size."""
-    cuts, size = [0], 0
-    for place, document in enumerate(documents, start=1):
-        size += len(document)
-        if size >= _PART:
-            cuts.append(place)
-            size = 0
-    if cuts[-1] < len(documents):
-        cuts.append(len(documents))
-    return [documents[start:end] for start, end in pairwise(cuts)]

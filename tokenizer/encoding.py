@@ -285,7 +285,10 @@ class Tokenizer:
 
     def pre_tokens(self, text: str | bytes) -> list[bytes]:
         """The pieces that the split makes of a text; special tokens are ordinary text here."""
-        return [piece_bytes(piece) for piece in self.split.pieces(as_text(as_bytes(text)))]
+        data = as_bytes(text)
+        compiled = self._engine(len(data))
+        found = None if compiled is None else compiled.pre_tokens(data)
+        return found or [piece_bytes(piece) for piece in self.split.pieces(as_text(data))]
 
     # -------------------------------------------------------------------------------------------------- ids to text
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tokenizers
 
-from tokenizer import Tokenizer, compiled_encoding
+from tokenizer import Tokenizer, compiled_encoding, text_parts
 from tokenizer.compiled_encoding import CompiledEncoder, Unsupported
 from tokenizer.plain_encoding import PlainEncoder
 from tokenizer.registry import RANKS
@@ -127,8 +127,8 @@ def test_any_split(split: str, both_engines: Callable[..., tuple[Any, Any]]) -> 
 def test_threads_change_nothing(
     split: str, both_engines: Callable[..., tuple[Any, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compiled_encoding, "_PART", 50)
-    monkeypatch.setattr(compiled_encoding, "_NEAR", 20)
+    monkeypatch.setattr(text_parts, "PART", 50)
+    monkeypatch.setattr(text_parts, "NEAR", 20)
     ours, _ = both_engines("cl100k")
     encoder, plain = both(dict(ours.vocabulary), None, whole_pieces=True, split=split)
     documents = [(PROSE * 3).encode(), b"", b" " * 500 + b"x" * 900, PROSE.encode()[:-7]]
@@ -141,11 +141,21 @@ def test_threads_change_nothing(
 
 
 @pytest.mark.parametrize("split", ["gpt2", "cl100k", "o200k"])
+def test_pre_tokens_are_those_of_the_split(split: str, fuzz_texts: Texts) -> None:
+    encoder, _ = both(BYTES, None, whole_pieces=True, split=split)
+    cut = make_split(split)
+    texts = [PROSE * 30, *LONG, "", *fuzz_texts(300, f"pre-tokens {split}")]
+    for data in [*(text.encode() for text in texts), random.Random(5).randbytes(5000)]:
+        assert encoder.pre_tokens(data) == [data[start:end] for start, end in cut.split_spans(data)]
+    assert both(BYTES, None, whole_pieces=True, split=r"\S+|\s+")[0].pre_tokens(b"a b") is None
+
+
+@pytest.mark.parametrize("split", ["gpt2", "cl100k", "o200k"])
 def test_strings_are_cut_where_it_changes_nothing(
     split: str, both_engines: Callable[..., tuple[Any, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compiled_encoding, "_PART", 50)
-    monkeypatch.setattr(compiled_encoding, "_NEAR", 20)
+    monkeypatch.setattr(text_parts, "PART", 50)
+    monkeypatch.setattr(text_parts, "NEAR", 20)
     monkeypatch.setattr(compiled_encoding, "_STRETCH", 7)
     ours, _ = both_engines("cl100k")
     encoder, plain = both(dict(ours.vocabulary), None, whole_pieces=True, split=split)

@@ -1,6 +1,7 @@
 """All metrics of one or more tokenizers on the same texts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -99,13 +100,21 @@ def measure(lenses: Sequence[Lens], corpus: Corpus, wanted: Wanted) -> Measured:
     Raises:
         UserError: a text holds a byte for which a vocabulary has no token.
     """
+    with ThreadPoolExecutor(1) as meanwhile:  # compressors work without the interpreter's lock
+        compressed = meanwhile.submit(lambda: list(_compressed(corpus)))
+        return _measure(lenses, corpus, wanted, compressed.result)
+
+
+def _measure(
+    lenses: Sequence[Lens], corpus: Corpus, wanted: Wanted, compressed: Callable[[], Sequence[Figure]]
+) -> Measured:
     encodings = [lens.encode_corpus(corpus) for lens in lenses]
     figures: list[Figure] = []
     for lens, encoded in zip(lenses, encodings, strict=True):
         figures += _of_one(lens, corpus, encoded)
         if wanted.parallel:
             figures += _parities(lens, corpus, encoded)
-    figures += _compressed(corpus)
+    figures += compressed()
     both = list(zip(lenses, encodings, strict=True))
     for (some, one), (other, two) in combinations(both, 2):
         for name, ratio in overlap.boundary_agreement(corpus, one, two).items():

@@ -31,7 +31,7 @@ def vocabulary_overlap(some: Lens, other: Lens) -> dict[str, Ratio]:
     """
     first, second = some.tokenizer.vocabulary, other.tokenizer.vocabulary
     shared = first.keys() & second.keys()
-    same = sum(first[token] == second[token] for token in shared)
+    same = len(first.items() & second.items())
     return {
         "jaccard": one_ratio(len(shared), len(first) + len(second) - len(shared)),
         "contained": one_ratio(len(shared), len(first)),
