@@ -1,6 +1,5 @@
 """What programs get of a command's tables: JSON, JSON Lines or CSV."""
 
-import csv
 import json
 import math
 import re
@@ -57,38 +56,41 @@ def _json_rows(tables: Sequence["Table"]) -> Iterator[list[str]]:
     """Some rows at a time, each as a JSON object."""
     for table in tables:
         keys = _keys([table], several=len(tables) > 1)
-        names = [_json(key).replace("%", "%%") for key in keys]
+        names = [_json(key) for key in keys]
         for count, columns in _columns(table, keys, _json):
-            cells = ["%s" if isinstance(each, list) else each.replace("%", "%%") for each in columns]
-            template = f"{{{', '.join(f'{name}: {cell}' for name, cell in zip(names, cells, strict=True))}}}"
-            varying = [each for each in columns if isinstance(each, list)]
-            yield [*map(template.__mod__, zip(*varying, strict=True))] if varying else [template % ()] * count
+            pairs = (f"{_percent(name)}: {cell}" for name, cell in zip(names, _template(columns), strict=True))
+            yield _filled(f"{{{', '.join(pairs)}}}", columns, count)
 
 
 def _csv(tables: Sequence["Table"]) -> Iterator[str]:
-    several = len(tables) > 1
-    keys = _keys(tables, several=several)
-    lines = _Lines()
-    writer = csv.writer(lines, lineterminator="\r\n")  # so that a cell with either of the two is quoted
-    writer.writerow(keys)
+    """A header and the rows, some at a time. Every table's rows have the keys of all."""
+    keys = _keys(tables, several=len(tables) > 1)
+    yield ",".join(map(_csv_cell, keys)) + "\n"
     for table in tables:
-        for count, columns in _columns(table, keys, cell_text):
-            lists = [each if isinstance(each, list) else [each] * count for each in columns]
-            writer.writerows(zip(*lists, strict=True))
-            yield lines.taken()
-    yield lines.taken()
+        for count, columns in _columns(table, keys, _csv_cell):
+            rows = _filled(",".join(_template(columns)), columns, count)
+            yield "\n".join([*rows, ""]) if len(keys) > 1 else "".join(f"{row or EMPTY}\n" for row in rows)
 
 
-class _Lines(list[str]):
-    """A file of which each line is an item, as `csv.writer` writes a row at a time."""
+def _csv_cell(value: Any) -> str:
+    """A cell as RFC 4180 has it: in quotes where it holds a comma, a quote or a line end."""
+    text = cell_text(value)
+    return '"{}"'.format(text.replace('"', '""')) if _QUOTED.search(text) else text
 
-    write = list.append
 
-    def taken(self) -> str:
-        """The lines since the last time, with plain line ends."""
-        text = "".join([f"{line[:-2]}\n" for line in self])
-        self.clear()
-        return text
+def _template(columns: Sequence[list[str] | str]) -> list[str]:
+    """What stands for each cell of a row: what all rows have in common, or a place to be filled."""
+    return ["%s" if isinstance(column, list) else _percent(column) for column in columns]
+
+
+def _percent(text: str) -> str:
+    return text.replace("%", "%%")
+
+
+def _filled(template: str, columns: Sequence[list[str] | str], count: int) -> list[str]:
+    """The rows: the template with the cells of the columns that vary."""
+    varying = [column for column in columns if isinstance(column, list)]
+    return list(map(template.__mod__, zip(*varying, strict=True))) if varying else [template % ()] * count
 
 
 def _keys(tables: Sequence["Table"], *, several: bool) -> list[str]:
@@ -138,6 +140,8 @@ def _json(value: Any) -> str:
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _JSON_SPELT = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}  # controls that JSON would let stand as they are
+_QUOTED = re.compile('[,"\r\n]')
+EMPTY = '""'  # in CSV a row of nothing but an empty cell, which would be an empty line
 _CONTROL = re.compile("[\x7f-\x9f]")
 
 

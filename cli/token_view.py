@@ -219,7 +219,8 @@ def token_table(pictures: Sequence[Picture], meta: Mapping[str, Any]) -> Table:
         columns["position"] += range(len(each))
         columns["id"] += [token for token, _ in picture.tokens]
         for key in ("text", "bytes_hex"):
-            columns[key] += [texts[data][key] for data in each]
+            shown = {data: words[key] for data, words in texts.items()}
+            columns[key] += map(shown.__getitem__, each)
         columns["start_byte"] += ends[:-1]
         columns["end_byte"] += ends[1:]
     return Table("tok show", [Column(key, key) for key in columns], RowsByColumn(columns), meta=meta)

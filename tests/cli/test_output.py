@@ -411,6 +411,15 @@ def test_rows_made_column_by_column_are_those_made_one_by_one(rows: list[tuple[A
     assert [list(json.loads(line)) for line in lines] == [["first", f"%{key}"]] * len(rows)
 
 
+@given(st.lists(st.lists(st.text() | st.none() | st.integers(), min_size=2, max_size=2), max_size=5), st.booleans())
+def test_any_cells_are_read_back_from_csv(cells: list[list[Any]], alone: bool) -> None:
+    keys = ["first"] if alone else ["first", "se,cond"]
+    rows = [dict(zip(keys, row, strict=False)) for row in cells]
+    text = "".join(machine_text([Table("some", [Column(key, key) for key in keys], rows)], "csv"))
+    read = list(csv.reader(io.StringIO(text, newline="")))
+    assert read == [keys, *(["" if row[key] is None else str(row[key]) for key in keys] for row in rows)]
+
+
 @pytest.mark.parametrize("form", ["json", "jsonl", "csv"])
 def test_very_many_rows_are_spelt_some_at_a_time_and_may_be_held_by_column(form, monkeypatch):
     columns = [Column(key, key) for key in ("n", "text", "absent")]
