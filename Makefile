@@ -61,7 +61,7 @@ study: install-test ## Ask the small model what the tables of the study show (ho
 	@$(BIN)/python -m tests.study $(STUDY)
 
 verify: install-test ## Compare the tokenizer with its peers at length (about a quarter of an hour)
-	@NEEDLEPOINT_FUZZ=100000 $(BIN)/python -m pytest -q --timeout=3600 --numprocesses=2 --dist=load tests/tokenizer
+	@NEEDLEPOINT_FUZZ=100000 $(BIN)/python -m pytest -q --timeout=3600 --numprocesses=2 --dist=worksteal tests/tokenizer
 
 fuzz: install-test ## Let chance attack the checked build of the compiled engine, for an hour
 	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
