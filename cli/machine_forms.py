@@ -69,7 +69,7 @@ def _csv(tables: Sequence["Table"]) -> Iterator[str]:
     for table in tables:
         for count, columns in _columns(table, keys, _csv_cell):
             rows = _filled(",".join(_template(columns)), columns, count)
-            yield "\n".join([*rows, ""]) if len(keys) > 1 else "".join(f"{row or EMPTY}\n" for row in rows)
+            yield "\n".join([*rows, ""]) if len(keys) > 1 else "".join(f"{row or _EMPTY_ROW}\n" for row in rows)
 
 
 def _csv_cell(value: Any) -> str:
@@ -109,8 +109,9 @@ def _columns(
     own = {column.key for column in table.columns}
     for start in range(0, len(table.rows), AT_ONCE):
         rows = table.rows[start : start + AT_ONCE]
-        strange = {key: spell(table.key if key == "table" else None) for key in keys if key not in own}
-        yield len(rows), [strange[key] if key in strange else _spelt(_column(rows, key), spell) for key in keys]
+        # Keys of the other tables, and the one that says which table this is.
+        elsewhere = {key: spell(table.key if key == "table" else None) for key in keys if key not in own}
+        yield len(rows), [elsewhere[key] if key in elsewhere else _spelt(_column(rows, key), spell) for key in keys]
 
 
 def _column(rows: Sequence[Mapping[str, Any]], key: str) -> Sequence[Any]:
@@ -141,7 +142,7 @@ def _json(value: Any) -> str:
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _JSON_SPELT = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}  # controls that JSON would let stand as they are
 _QUOTED = re.compile('[,"\r\n]')
-EMPTY = '""'  # in CSV a row of nothing but an empty cell, which would be an empty line
+_EMPTY_ROW = '""'  # in CSV, where there is one column only: nothing would be an empty line
 _CONTROL = re.compile("[\x7f-\x9f]")
 
 
