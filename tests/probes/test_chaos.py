@@ -95,6 +95,8 @@ def calm_answers(plan: Plan) -> list[str]:
     return asyncio.run(whole())
 
 
+# A stream that a timeout cuts off is sometimes closed by the HTTP library while it is still being read.
+@pytest.mark.filterwarnings("ignore:.*AsyncResponseStream.*:pytest.PytestUnraisableExceptionWarning")
 def test_two_thousand_trials_come_through_a_third_of_failures(plan: Plan, tmp_path: Path) -> None:
     assert len(plan.trials) == TRIALS // 2
     calm = calm_answers(plan)
