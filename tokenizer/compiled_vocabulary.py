@@ -1,8 +1,8 @@
 """Lay out a vocabulary as the tables of `tokenizer/kernels/vocabulary.py`."""
 
 import threading
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +13,12 @@ from tokenizer.kernels.encoding import LONGEST
 from tokenizer.kernels.joining import HEAP_SCRATCH, SHORT_SCRATCH, derive_pairs
 from tokenizer.kernels.memory import Buffer, Fields, allocate, borrow
 from tokenizer.kernels.vocabulary import enter_pairs
+from tokenizer.packed import PackedRanks
 
 Numbers64 = npt.NDArray[np.int64]
 Pairs = dict[tuple[int, int], int]  # left and right number: rank
 Numbers = dict[bytes, int]
+Merges = Sequence[tuple[bytes, bytes]]
 
 _LONGEST_TOKEN = 1 << 16  # bytes
 
@@ -39,38 +41,30 @@ class Vocabulary:
         self,
         vocabulary: Mapping[bytes, int],
         special_tokens: Mapping[str, int],
-        merges: Sequence[tuple[bytes, bytes]] | None,
+        merges: Merges | None,
         *,
         whole_pieces: bool,
     ) -> None:
-        ids = dict(vocabulary.items())
-        special = [token.encode() for token in special_tokens]
-        _check(ids, special_tokens)
-        numbers = _numbers_by_rank(ids) if merges is None else _numbers_by_merge(ids, merges)
-        others = [token for token in ids if token not in numbers]
-        rows = [*numbers, *others, *special]
-        sizes = np.fromiter(map(len, rows), np.int64, len(rows))
-        places = np.cumsum(sizes) - sizes
-        row_ids = np.array([*map(ids.__getitem__, (*numbers, *others)), *special_tokens.values()], np.int64)
-
-        self.bytes = allocate(int(sizes.sum()) + MARGIN)
-        self.bytes.array[: int(sizes.sum())] = np.frombuffer(b"".join(rows), np.uint8)
-        self.decoding = _decoding_table(row_ids, places, sizes)
+        rows = _rows(vocabulary, special_tokens, merges)
+        sizes, places = rows.sizes, np.cumsum(rows.sizes) - rows.sizes
+        self.bytes = allocate(len(rows.data) + MARGIN)
+        self.bytes.array[: len(rows.data)] = np.frombuffer(rows.data, np.uint8)
+        self.decoding = _decoding_table(rows.ids, places, sizes)
         self._lock = threading.Lock()
-        self._count = len(numbers)
+        self._count = rows.numbered
         self._sizes, self._places = sizes[: self._count], np.ascontiguousarray(places[: self._count])
         self.fields = Fields(tables.FIELDS)
         self.fields[tables.BYTES] = self.bytes
         self.fields[tables.NUMBERS] = self._count
-        self.fields[tables.IDS] = _int32(row_ids[: self._count])
+        self.fields[tables.IDS] = _int32(rows.ids[: self._count])
         self.fields[tables.SIZES] = _int32(self._sizes)
-        linear = self.one_recipe_each = self._enter_merges(numbers, merges)
+        linear = self.one_recipe_each = self._enter_merges(rows.numbers, merges)
         # A piece that is a token needs no merging if merging surely gives this token, or if nobody asks for merging.
         sure = self._count if linear else 0
-        known = len(ids) if whole_pieces else sure
+        known = len(vocabulary) if whole_pieces else sure
         if (sizes[sure:known] > LONGEST).any():
             raise Unsupported("it has tokens of more than 256 bytes that are not made of two others")
-        self._enter_tokens(places[:known], sizes[:known], row_ids[:known])
+        self._enter_tokens(places[:known], sizes[:known], rows.ids[:known])
 
     def make_nodes(self) -> None:
         """Make the table by which the longest token at a place is found; only long pieces need it."""
@@ -92,14 +86,15 @@ class Vocabulary:
             self.fields[tables.NODE_SHIFT] = 64 - bits
             self.fields[tables.NODES] = nodes  # last, for it is what other threads look at
 
-    def _enter_merges(self, numbers: Numbers, merges: Sequence[tuple[bytes, bytes]] | None) -> bool:
+    def _enter_merges(self, numbers_of: Callable[[], Numbers], merges: Merges | None) -> bool:
         """Fill the table of merges; return whether each token has one recipe."""
-        given = None if merges is None else _pairs_by_merge(numbers, merges)
+        given = None if merges is None else _pairs_by_merge(numbers_of(), merges)
         self._make_pair_tables(self._count, np.arange(self._count), linear=True)
         places, scratch = borrow(self._places), allocate(max(SHORT_SCRATCH, HEAP_SCRATCH * int(self._sizes.max())))
         derived = derive_pairs(self.fields.address, places.address, scratch.address)
         if derived == self._count and (given is None or given == self._derived_pairs()):
             return True
+        numbers = numbers_of()
         pairs, made = _pairs_by_sum(numbers) if given is None else given, np.arange(self._count)
         if merges is not None:
             made = np.array([*range(256), *(numbers[left + right] for left, right in merges)])
@@ -139,16 +134,65 @@ class Vocabulary:
         tables.enter_tokens(self.fields.address, which.size + 1, scratch.address)
 
 
-def _check(ids: Mapping[bytes, int], special_tokens: Mapping[str, int]) -> None:
-    every = {*ids.values(), *special_tokens.values()}
+class _Rows(NamedTuple):
+    """All tokens, those that merging knows first: by their number, the single bytes in front.
+
+    Attributes:
+        data: their bytes, one token behind the other.
+        sizes: the bytes of each.
+        ids: the id of each.
+        numbered: how many merging knows; ordinary tokens that nothing makes follow, and then the special ones.
+        numbers: gives the numbers of these tokens, which seldom need to be looked up.
+    """
+
+    data: bytes
+    sizes: Numbers64
+    ids: Numbers64
+    numbered: int
+    numbers: Callable[[], Numbers]
+
+
+def _rows(vocabulary: Mapping[bytes, int], special_tokens: Mapping[str, int], merges: Merges | None) -> _Rows:
+    rows = _rows_of_packed(vocabulary) if isinstance(vocabulary, PackedRanks) and merges is None else None
+    rows = rows or _rows_of_any(dict(vocabulary.items()), merges)
+    _check_ids(special_tokens.values())
+    special = [token.encode() for token in special_tokens]
+    sizes = np.concatenate([rows.sizes, np.fromiter(map(len, special), np.int64)])
+    if sizes.sum() >= tables.MOST_BYTES // 4 or sizes.max() > _LONGEST_TOKEN:
+        raise Unsupported("its tokens are too long")
+    ids = np.concatenate([rows.ids, np.fromiter(special_tokens.values(), np.int64)])
+    return rows._replace(data=rows.data + b"".join(special), sizes=sizes, ids=ids)
+
+
+def _rows_of_packed(ranks: PackedRanks) -> _Rows | None:
+    """The ordinary tokens of ranks that begin with the single bytes, so that the others' numbers are their ranks."""
+    tokens, places = ranks.tokens(), np.array(ranks.places(), np.int64)
+    sizes = places[1:] - places[:-1]
+    if sizes.size < 256 or (sizes[:256] != 1).any() or (sizes[256:] < 2).any():
+        return None
+    _check_ids([ranks.highest])
+    ids = np.arange(sizes.size)
+    ids[:256] = np.argsort(np.frombuffer(tokens[:256], np.uint8))
+    return _Rows(bytes(range(256)) + tokens[256:], sizes, ids, sizes.size, lambda: _numbers_by_rank(ranks))
+
+
+def _rows_of_any(ids: Mapping[bytes, int], merges: Merges | None) -> _Rows:
+    """The ordinary tokens of any vocabulary."""
     if len(set(ids.values())) < len(ids):
         raise Unsupported("two of its tokens have one id")
-    if min(every) < 0 or max(every) >= tables.MOST_NUMBERS:
-        raise Unsupported("some of its ids are too large")
-    if sum(map(len, (*ids, *special_tokens))) >= tables.MOST_BYTES // 4 or max(map(len, ids)) > _LONGEST_TOKEN:
-        raise Unsupported("its tokens are too long")
     if any(bytes([byte]) not in ids for byte in range(256)):
         raise Unsupported("a byte has no token")
+    _check_ids(ids.values())
+    numbers = _numbers_by_rank(ids) if merges is None else _numbers_by_merge(ids, merges)
+    tokens = [*numbers, *(token for token in ids if token not in numbers)]
+    sizes = np.fromiter(map(len, tokens), np.int64)
+    ids_of_rows = np.fromiter(map(ids.__getitem__, tokens), np.int64)
+    return _Rows(b"".join(tokens), sizes, ids_of_rows, len(numbers), lambda: numbers)
+
+
+def _check_ids(ids: Collection[int]) -> None:
+    if min(ids, default=0) < 0 or max(ids, default=0) >= tables.MOST_NUMBERS:
+        raise Unsupported("some of its ids are too large")
 
 
 def _numbers_by_rank(ids: Mapping[bytes, int]) -> Numbers:
@@ -156,7 +200,7 @@ def _numbers_by_rank(ids: Mapping[bytes, int]) -> Numbers:
     return {token: number for number, token in enumerate([*(bytes([byte]) for byte in range(256)), *longer])}
 
 
-def _numbers_by_merge(ids: Mapping[bytes, int], merges: Sequence[tuple[bytes, bytes]]) -> Numbers:
+def _numbers_by_merge(ids: Mapping[bytes, int], merges: Merges) -> Numbers:
     numbers = {bytes([byte]): byte for byte in range(256)}
     for left, right in merges:
         if left + right not in ids:
@@ -165,7 +209,7 @@ def _numbers_by_merge(ids: Mapping[bytes, int], merges: Sequence[tuple[bytes, by
     return numbers
 
 
-def _pairs_by_merge(numbers: Numbers, merges: Sequence[tuple[bytes, bytes]]) -> Pairs:
+def _pairs_by_merge(numbers: Numbers, merges: Merges) -> Pairs:
     """The given merges; a part that nothing makes is never there to be joined."""
     return {
         (numbers[left], numbers[right]): rank

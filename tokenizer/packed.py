@@ -107,6 +107,14 @@ class PackedRanks(Mapping[bytes, int]):
             raise KeyError(rank)
         return self._data[self._places[place] : self._places[place + 1]]
 
+    def tokens(self) -> bytes:
+        """All tokens, one behind the other, in the order of their ranks."""
+        return self._data[self._places[0] : self._places[-1]]
+
+    def places(self) -> memoryview:
+        """Where each token begins in the file, and where the last one ends."""
+        return self._places
+
     def whole(self) -> dict[bytes, int]:
         """All of it as a dictionary, which is made once."""
         if not self._whole:

@@ -155,8 +155,7 @@ class Cut:
         return {
             "bytes_per_token": compression.bytes_per_token(corpus, encoded),
             "characters_per_token": compression.characters_per_token(corpus, encoded),
-            "tokens_per_word": words.fertility(corpus, encoded),
-            "continued_words": words.continued_words(corpus, encoded),
+            **words.word_figures(corpus, encoded),
             "different_tokens": one_ratio(len(self.kinds), len(self.ids)),
             "vocabulary_used": overlap.utilisation(len(self.kinds), self._lens.vocabulary_size),
             "partial_tokens": one_ratio(partial, len(self.ids)),

@@ -81,19 +81,21 @@ def test_bytes_characters_and_words_are_those_of_a_plain_count_over_tiktokens_to
         of = slice(number, number + 1)
         assert totals(compression.bytes_per_token(corpus, encoded).of(of)) == (len(document), len(sizes))
         assert totals(compression.characters_per_token(corpus, encoded).of(of)) == (len(document.decode()), len(sizes))
-        assert totals(words.fertility(corpus, encoded).of(of)) == (sum(held), len(held))
-        assert totals(words.continued_words(corpus, encoded).of(of)) == (sum(each > 1 for each in held), len(held))
+        figures = words.word_figures(corpus, encoded)
+        assert totals(figures["tokens_per_word"].of(of)) == (sum(held), len(held))
+        assert totals(figures["continued_words"].of(of)) == (sum(each > 1 for each in held), len(held))
 
 
 def test_words_of_bytes_that_are_no_text_and_a_ratio_of_totals() -> None:
     corpus = one_text(b"a bb", b"ccc\xff", b"")
     encoded = Lens("toy", toy()).encode_corpus(corpus)
     # Every byte is a token: a has 1, bb 2, ccc\xff 4.
-    ratio = words.fertility(corpus, encoded)
+    figures = words.word_figures(corpus, encoded)
+    ratio = figures["tokens_per_word"]
     assert totals(ratio) == (1 + 2 + 4, 3)
     assert ratio.value == pytest.approx(7 / 3)
     assert ratio.value != pytest.approx((3 / 2 + 4) / 2)  # the mean of the documents' ratios
-    assert totals(words.continued_words(corpus, encoded)) == (2, 3)
+    assert totals(figures["continued_words"]) == (2, 3)
     assert totals(compression.characters_per_token(corpus, encoded)) == (4 + 4, 8)
     assert Ratio(np.zeros(1), np.zeros(1)).value is None
 
@@ -111,7 +113,7 @@ def test_a_token_with_two_words_counts_for_both() -> None:
     corpus = one_text(b"a b")
     encoded = Lens("joined", joined).encode_corpus(corpus)
     assert encoded.ids.tolist() == [256]
-    assert totals(words.fertility(corpus, encoded)) == (2, 2)
+    assert totals(words.word_figures(corpus, encoded)["tokens_per_word"]) == (2, 2)
 
 
 def test_parity_pairs_lines_documents_or_whole_files() -> None:

@@ -1,16 +1,19 @@
 """Packed ranks: the same as the dictionary they were made of, and never a reason for a wrong or missing answer."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiktoken
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenizer import load_tokenizer, packed, registry
+from tokenizer.compiled_encoding import CompiledEncoder
 from tokenizer.packed import PackedRanks, pack, recall, remember
+from tokenizer.splits import make_split
 
 RANKS = {bytes([byte]): byte for byte in range(256)} | {b"ab": 256, b"abc": 257}
 HASH = "5" * 64
@@ -43,6 +46,31 @@ def test_lookups_are_those_of_the_dictionary(tokens: list[bytes], others: list[b
     assert ours == ranks
     assert list(ours.items()) == list(ranks.items())
     assert [ours.get(token) for token in tokens + others] == [ranks.get(token) for token in tokens + others]
+
+
+@pytest.mark.parametrize("order", ["bytes first", "bytes last", "bytes backwards"])
+def test_the_compiled_encoder_takes_them_as_it_takes_the_dictionary(
+    order: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    single, longer = [bytes([byte]) for byte in range(256)], [b"ab", b"bc", b"abc", b" ab"]
+    tokens = {
+        "bytes first": [*reversed(single[:9]), *single[9:], *longer],
+        "bytes last": [*longer, *single],
+        "bytes backwards": [*reversed(single), *longer],
+    }[order]
+    ranks = {token: rank for rank, token in enumerate(tokens)}
+    special, text = {"<end>": 300}, b"abc abab\x00\xffcab"
+
+    def engine(vocabulary: Mapping[bytes, int]) -> CompiledEncoder:
+        return CompiledEncoder(vocabulary, special, None, whole_pieces=True, split=make_split("gpt2"))
+
+    expected = engine(ranks)
+    if order != "bytes last":
+        no_whole_vocabulary(monkeypatch)
+    packed_ones = engine(PackedRanks(pack(ranks)))
+    ids = packed_ones.encode(text)
+    assert ids.tolist() == expected.encode(text).tolist()
+    assert packed_ones.decode(np.append(ids, 300)) == text + b"<end>"
 
 
 def test_what_is_not_there_is_a_key_error() -> None:

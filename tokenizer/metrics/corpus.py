@@ -89,9 +89,11 @@ class Corpus:
         return np.searchsorted(self.ends, ends, "left")
 
     def in_documents(self, ends: Numbers, weights: npt.NDArray[np.generic] | None = None) -> npt.NDArray[np.float64]:
-        """How many stretches, known by their ends, are in each document; or the sum of their weights."""
-        counted = np.bincount(self.document_of(ends), weights, minlength=len(self.documents))
-        return counted.astype(np.float64)
+        """How many stretches, known by their ends in order, are in each document; or the sum of their weights."""
+        before = np.searchsorted(ends, self.ends, "right")
+        if weights is not None:
+            before = np.concatenate([[0], np.cumsum(weights)])[before]
+        return np.diff(before, prepend=0).astype(np.float64)
 
     def marked(self, places: Numbers) -> npt.NDArray[np.bool_]:
         """For each byte and the end, whether it is one of the places; that is quicker than to sort them."""

@@ -137,8 +137,7 @@ def _of_one(lens: Lens, corpus: Corpus, encoded: Encoded) -> Iterator[Figure]:
     ratios = {
         "bytes_per_token": compression.bytes_per_token(corpus, encoded),
         "characters_per_token": compression.characters_per_token(corpus, encoded),
-        "tokens_per_word": words.fertility(corpus, encoded),
-        "continued_words": words.continued_words(corpus, encoded),
+        **words.word_figures(corpus, encoded),
         "unigram_bits_per_byte": held_out.unigram,
         "bigram_bits_per_byte": held_out.bigram,
     }

@@ -18,13 +18,14 @@ def tokens_of_words(corpus: Corpus, encoded: Encoded) -> Numbers:
     return np.asarray(last - first + 1, np.int64)
 
 
-def fertility(corpus: Corpus, encoded: Encoded) -> Ratio:
-    """Tokens per word in each document (Rust et al. 2021), of words in their context and not bare ones."""
-    ends = corpus.words.ends
-    return Ratio(corpus.in_documents(ends, tokens_of_words(corpus, encoded)), corpus.in_documents(ends))
+def word_figures(corpus: Corpus, encoded: Encoded) -> dict[str, Ratio]:
+    """What becomes of words in their context, in each document (Rust et al. 2021).
 
-
-def continued_words(corpus: Corpus, encoded: Encoded) -> Ratio:
-    """Words of two or more tokens over all words, in each document (Rust et al. 2021)."""
+    `tokens_per_word` (fertility) are tokens over words, `continued_words` words of two or more tokens over words.
+    """
     ends = corpus.words.ends
-    return Ratio(corpus.in_documents(ends, tokens_of_words(corpus, encoded) >= 2), corpus.in_documents(ends))
+    tokens, words = tokens_of_words(corpus, encoded), corpus.in_documents(ends)
+    return {
+        "tokens_per_word": Ratio(corpus.in_documents(ends, tokens), words),
+        "continued_words": Ratio(corpus.in_documents(ends, tokens >= 2), words),
+    }
