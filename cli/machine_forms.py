@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, overload
 if TYPE_CHECKING:
     from cli.output import Format, Table
 
+Cells = list[str] | list[int] | str  # a column: its cells, or what stands in all of them
+
 AT_ONCE = 8192  # rows that are spelt together, so that the first of very many are soon on their way
 
 
@@ -78,7 +80,7 @@ def _csv_cell(value: Any) -> str:
     return '"{}"'.format(text.replace('"', '""')) if _QUOTED.search(text) else text
 
 
-def _template(columns: Sequence[list[str] | str]) -> list[str]:
+def _template(columns: Sequence[Cells]) -> list[str]:
     """What stands for each cell of a row: what all rows have in common, or a place to be filled."""
     return ["%s" if isinstance(column, list) else _percent(column) for column in columns]
 
@@ -87,7 +89,7 @@ def _percent(text: str) -> str:
     return text.replace("%", "%%")
 
 
-def _filled(template: str, columns: Sequence[list[str] | str], count: int) -> list[str]:
+def _filled(template: str, columns: Sequence[Cells], count: int) -> list[str]:
     """The rows: the template with the cells of the columns that vary."""
     varying = [column for column in columns if isinstance(column, list)]
     return list(map(template.__mod__, zip(*varying, strict=True))) if varying else [template % ()] * count
@@ -99,9 +101,7 @@ def _keys(tables: Sequence["Table"], *, several: bool) -> list[str]:
     return list(dict.fromkeys([*first, *(column.key for table in tables for column in table.columns)]))
 
 
-def _columns(
-    table: "Table", keys: Sequence[str], spell: Callable[[Any], str]
-) -> Iterator[tuple[int, list[list[str] | str]]]:
+def _columns(table: "Table", keys: Sequence[str], spell: Callable[[Any], str]) -> Iterator[tuple[int, list[Cells]]]:
     """How many rows come next, and their cells under each key: a list, or one text if all hold the same.
 
     They are made column by column, as a call for each row would take most of the time.
@@ -118,16 +118,19 @@ def _column(rows: Sequence[Mapping[str, Any]], key: str) -> Sequence[Any]:
     return rows.column(key) if isinstance(rows, RowsByColumn) else [row.get(key) for row in rows]
 
 
-def _spelt(values: Sequence[Any], spell: Callable[[Any], str]) -> list[str] | str:
-    """Each value in the words of `spell`, those that come again once; one text for a string that is everywhere."""
+def _spelt(values: Sequence[Any], spell: Callable[[Any], str]) -> Cells:
+    """Each value in the words of `spell`, those that come again once; one text for a string that is everywhere.
+
+    Whole numbers stay what they are, for rows are filled sooner with them than with their digits.
+    """
     if isinstance(values[0], str) and values.count(values[0]) == len(values):
         return spell(values[0])
     kinds = set(map(type, values))
     if kinds == {int}:
-        return list(map(int.__repr__, values))
+        return list(values)
     if kinds <= {str, type(None)}:  # of other kinds different values may be equal, as 1 and True are
         known = {value: spell(value) for value in set(values)}
-        return [known[value] for value in values]
+        return list(map(known.__getitem__, values))
     return list(map(spell, values))
 
 

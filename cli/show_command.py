@@ -83,7 +83,8 @@ def _show_texts(
         for tokenizer in chosen:
             found = encode(tokenizer, source.data)
             bytes_of = {token: tokenizer.token_bytes(token) for token in set(found)}
-            pictures.append(Picture(source.name, tokenizer.name, [(token, bytes_of[token]) for token in found]))
+            tokens = list(zip(found, map(bytes_of.__getitem__, found), strict=True))
+            pictures.append(Picture(source.name, tokenizer.name, tokens))
     if output.format is None:
         print_pictures(pictures, ids=ids)
     else:

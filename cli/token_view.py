@@ -6,6 +6,7 @@ hexadecimal bytes for each of these tokens: 🌍⟨F0 9F⟩|⟨8C⟩|⟨8D⟩.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -211,13 +212,13 @@ def token_table(pictures: Sequence[Picture], meta: Mapping[str, Any]) -> Table:
         key: [] for key in ("source", "tokenizer", "position", "id", "text", "bytes_hex", "start_byte", "end_byte")
     }
     for picture in pictures:
-        each = [data for _, data in picture.tokens]
+        each = list(map(itemgetter(1), picture.tokens))
         texts = {data: token_texts(data) for data in set(each)}  # tokens come again and again
         ends = list(accumulate(map(len, each), initial=0))
         columns["source"] += [picture.source] * len(each)
         columns["tokenizer"] += [picture.tokenizer] * len(each)
         columns["position"] += range(len(each))
-        columns["id"] += [token for token, _ in picture.tokens]
+        columns["id"] += map(itemgetter(0), picture.tokens)
         for key in ("text", "bytes_hex"):
             shown = {data: words[key] for data, words in texts.items()}
             columns[key] += map(shown.__getitem__, each)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -81,22 +82,40 @@ class HeldOut:
     """The ids of the last fifth of each document, in bits by the counts of the first four fifths of all of them.
 
     Attributes:
-        ids: of each document's last fifth.
-        unigram: bits by single ids over the bytes of that text, in each document.
-        bigram: likewise by pairs.
+        corpus: the documents.
+        lens: the tokenizer.
+        counted: the ids of each document's first four fifths.
+        ids: those of each document's last fifth.
     """
 
+    corpus: Corpus
+    lens: Lens
+    counted: list[Ids]
     ids: list[Ids]
-    unigram: Ratio
-    bigram: Ratio
 
     @classmethod
     def of(cls, corpus: Corpus, lens: Lens) -> "HeldOut":
-        """Encode both parts, count the one and measure the other."""
+        """Encode both parts; what takes as long again, to count them, is left until the bits are asked for."""
         first, last = (lens.encode(part) for part in corpus.parts)
-        model = IdModel(first, size=lens.vocabulary_size, highest=lens.tokenizer.vocab_size)
-        sizes = np.array([len(one) for one in corpus.parts[1]], np.float64)
-        return cls(last, *(Ratio(model.bits(last, order=order), sizes) for order in (1, 2)))
+        return cls(corpus, lens, first, last)
+
+    @cached_property
+    def unigram(self) -> Ratio:
+        """Bits by single ids over the bytes of the last fifth, in each document."""
+        return self._bits(order=1)
+
+    @cached_property
+    def bigram(self) -> Ratio:
+        """Likewise by pairs."""
+        return self._bits(order=2)
+
+    def _bits(self, order: int) -> Ratio:
+        sizes = np.array([len(one) for one in self.corpus.parts[1]], np.float64)
+        return Ratio(self._model.bits(self.ids, order=order), sizes)
+
+    @cached_property
+    def _model(self) -> IdModel:
+        return IdModel(self.counted, size=self.lens.vocabulary_size, highest=self.lens.tokenizer.vocab_size)
 
 
 def vocabulary_bits(lens: Lens, ids: Ids | None = None) -> int:

@@ -1,6 +1,6 @@
 """All metrics of one or more tokenizers on the same texts."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
@@ -100,30 +100,28 @@ def measure(lenses: Sequence[Lens], corpus: Corpus, wanted: Wanted) -> Measured:
     Raises:
         UserError: a text holds a byte for which a vocabulary has no token.
     """
-    with ThreadPoolExecutor(1) as meanwhile:  # compressors work without the interpreter's lock
-        compressed = meanwhile.submit(lambda: list(_compressed(corpus)))
-        return _measure(lenses, corpus, wanted, compressed.result)
+    with ThreadPoolExecutor(1) as meanwhile:  # counting and compressing mostly do without the interpreter's lock
+        compressed = meanwhile.submit(list, _compressed(corpus))
+        both: list[tuple[Lens, Encoded]] = []
+        alone = []
+        for lens in lenses:
+            encoded, held_out = lens.encode_corpus(corpus), HeldOut.of(corpus, lens)
+            both.append((lens, encoded))
+            alone.append(meanwhile.submit(list, _of_one(lens, corpus, encoded, held_out, wanted)))
+        together = list(_agreements(both, corpus))
+        divergences = []
+        if wanted.everything:
+            divergences = [divergence(lens.tokenizer, list(corpus.documents), wanted.seed) for lens in lenses]
+            together += _everything(both, corpus, wanted, divergences)
+        figures = [figure for found in (*alone, compressed) for figure in found.result()]
+    return Measured(figures + together, [encoded for _, encoded in both], divergences)
 
 
-def _measure(
-    lenses: Sequence[Lens], corpus: Corpus, wanted: Wanted, compressed: Callable[[], Sequence[Figure]]
-) -> Measured:
-    encodings = [lens.encode_corpus(corpus) for lens in lenses]
-    figures: list[Figure] = []
-    for lens, encoded in zip(lenses, encodings, strict=True):
-        figures += _of_one(lens, corpus, encoded)
-        if wanted.parallel:
-            figures += _parities(lens, corpus, encoded)
-    figures += compressed()
-    both = list(zip(lenses, encodings, strict=True))
+def _agreements(both: Sequence[tuple[Lens, Encoded]], corpus: Corpus) -> Iterator[Figure]:
+    """How far two tokenizers have the same boundaries."""
     for (some, one), (other, two) in combinations(both, 2):
         for name, ratio in overlap.boundary_agreement(corpus, one, two).items():
-            figures += _by_file(corpus, f"boundary_{name}", some.name, ratio, against=other.name)
-    divergences = []
-    if wanted.everything:
-        divergences = [divergence(lens.tokenizer, list(corpus.documents), wanted.seed) for lens in lenses]
-        figures += _everything(both, corpus, wanted, divergences)
-    return Measured(figures, encodings, divergences)
+            yield from _by_file(corpus, f"boundary_{name}", some.name, ratio, against=other.name)
 
 
 def _by_file(corpus: Corpus, metric: str, name: str, ratio: Ratio, *, against: str | None = None) -> list[Figure]:
@@ -131,9 +129,8 @@ def _by_file(corpus: Corpus, metric: str, name: str, ratio: Ratio, *, against: s
     return [Figure(metric, name, source, against, ratio.of(part)) for source, part in corpus.groups]
 
 
-def _of_one(lens: Lens, corpus: Corpus, encoded: Encoded) -> Iterator[Figure]:
-    """What is measured by default of one tokenizer."""
-    held_out = HeldOut.of(corpus, lens)
+def _of_one(lens: Lens, corpus: Corpus, encoded: Encoded, held_out: HeldOut, wanted: Wanted) -> Iterator[Figure]:
+    """What is measured by default of one tokenizer, and its parities if they are wanted."""
     ratios = {
         "bytes_per_token": compression.bytes_per_token(corpus, encoded),
         "characters_per_token": compression.characters_per_token(corpus, encoded),
@@ -154,6 +151,8 @@ def _of_one(lens: Lens, corpus: Corpus, encoded: Encoded) -> Iterator[Figure]:
             for what, cost in costs.items():
                 ratio = one_ratio(bits.numerator + cost if bits.denominator else 0, bits.denominator)
                 yield Figure(f"{order}_bits_with_{what}", lens.name, source, None, ratio)
+    if wanted.parallel:
+        yield from _parities(lens, corpus, encoded)
 
 
 def _ids(corpus: Corpus, encoded: Encoded, documents: slice) -> Ids:
