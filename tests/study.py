@@ -56,7 +56,6 @@ PARTS = (
     Part("kv-places", 20, "kv-places.toml"),
     Part("effective-multi-key", 22, "effective-multi-key.toml"),
     Part("effective-single", 33, "effective-single.toml"),
-    Part("chain-lengths", 17, "chain-lengths.toml"),
     Part("headings", 7, "headings.toml"),
     Part("placement-kinds-chat", 8, "placement-kinds-chat.toml"),
     Part("placement-kinds-transcript", 8, "placement-kinds-transcript.toml"),

@@ -1,7 +1,7 @@
 """The study's tables of differences: ends against middle, where the question and the instruction stand, lengths."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,12 @@ from cli.placement_tables import placement_rows
 from cli.run_views import readable_rows
 from probes.experiments.needle_effects import NATS
 from probes.experiments.needle_factors import level_name
-from probes.experiments.needle_rates import hit_rate, hits_by_block
+from probes.experiments.needle_rates import hit_rate
 from probes.experiments.needle_results import Scored, score_needles
 from probes.experiments.placement_results import read_outcomes
 from probes.exported import read_runs
-from probes.stats import PairedDifference, interaction, p_is, rate_interval, scale_of
-from tests.study_cells import Row, interval, part_file, percent, points
+from probes.stats import p_is, scale_of
+from tests.study_cells import Row, interval, part_file, percent
 
 SEED = 1
 Rows = Mapping[str, Sequence[Row]]
@@ -91,93 +91,19 @@ def place_contrasts(rows: Path) -> Iterator[Sequence[str]]:
 
 def effective(rows: Path) -> Iterator[Sequence[str]]:
     """Right answers by length, and the effective length by both definitions."""
-    yield ["Task", "250", "500", "1,000", "2,000", "4,000", "RULER, 85.6%", "NoLiMa, 85% of base", "Blocks"]
+    lengths = (250, 500, 1000, 2000, 4000)
+    yield ["Task", *(f"{length:,}" for length in lengths), "RULER, 85.6%", "NoLiMa, 85% of base", "Blocks"]
     for part in ("effective-single", "effective-multi-key"):
-        by_length = right_by_length(rows, part)
-        cells = _right_cells(by_length, (250, 500, 1000, 2000, 4000))
-        lengths = {row["definition"]: row for row in findings(rows, part)["effective_length"]}
-        both = [_effective(lengths.get(definition)) for definition in ("ruler", "nolima")]
-        yield [part.removeprefix("effective-"), *cells, *both, _blocks(by_length)]
-
-
-def scaling(rows: Path) -> Iterator[Sequence[str]]:
-    """Finding against combining: how right answers fall with the length of the text, and by how much one falls more."""
-    found = {task: right_by_length(rows, part) for task, part in SCALING_PARTS.items()}
-    lengths = sorted(set().union(*found.values()))
-    yield [
-        "Task",
-        *(f"{length:,}" for length in lengths),
-        "Each doubling, points",
-        "Less chain, each doubling",
-        "Blocks",
-    ]
-    for task, by_length in found.items():
-        cells = _right_cells(by_length, lengths)
-        each_doubling = with_p(interaction(by_length, seed=SEED, most=1.0))
-        less_chain = "-" if task == "chain" else _less_combining(by_length, found["chain"])
-        yield [task, *cells, each_doubling, less_chain, _blocks(by_length)]
-
-
-SCALING_PARTS = {"single": "effective-single", "multi-key": "effective-multi-key", "chain": "chain-lengths"}
-FLOOR = 0.3  # a task that fewer answers get right in the shortest text has no way left to fall
-ByLength = Mapping[int, Mapping[int, float]]  # length -> block -> share of right answers
-
-
-@cache
-def right_by_length(rows: Path, part: str) -> ByLength:
-    """The share of right answers in each block, at each length, controls left out."""
-    asked: dict[int, list[Scored]] = defaultdict(list)
-    for each in score_needles(list(read_runs(part_file(rows, part))[0].results)):
-        if each.cell["control"] is None:
-            asked[each.cell["length_tokens"]].append(each)
-    return {length: hits_by_block(group) for length, group in sorted(asked.items())}
-
-
-def _right_cells(by_length: ByLength, lengths: Iterable[int]) -> list[str]:
-    """The rate of right answers at each length, with its interval."""
-    rates = [rate_interval(list(by_length.get(length, {}).values()), seed=SEED) for length in lengths]
-    return [interval(rate.estimate, rate.low, rate.high) if rate else "-" for rate in rates]
-
-
-def _blocks(by_length: ByLength) -> str:
-    return str(len(set().union(*by_length.values())))
-
-
-def _less_combining(finding: ByLength, combining: ByLength) -> str:
-    why = why_no_slope(finding, combining)
-    return f"not measurable: {why}" if why else with_p(slope_difference(finding, combining))
-
-
-def why_no_slope(finding: ByLength, combining: ByLength) -> str:
-    """Why it cannot be measured how much more longer texts take from combining, in words; nothing where it can."""
-    shortest = min(combining)
-    right, blocks = sum(combining[shortest].values()), len(combining[shortest])
-    if right < FLOOR * blocks:
-        return f"{right:.0f} of {blocks} right in the shortest text"
-    return "one length" if len(finding.keys() & combining.keys()) < 2 else ""
-
-
-def slope_difference(finding: ByLength, combining: ByLength) -> PairedDifference | None:
-    """By how much more each doubling of the text takes from combining than from finding; None without a slope.
-
-    The difference of two slopes over log2(length) is the slope of the difference, one a block: blocks of one number
-    have the same filler where the seeds agree, and are paired by their number where not.
-    """
-    apart = {
-        length: {
-            block: right - combining[length][block] for block, right in by_block.items() if block in combining[length]
-        }
-        for length, by_block in finding.items()
-        if length in combining
-    }
-    return interaction(apart, seed=SEED, most=1.0)
-
-
-def with_p(found: PairedDifference | None) -> str:
-    """A difference of rates in points, with its interval and p."""
-    if found is None:
-        return "-"
-    return f"{points(found)}, {p_is(found.p_value)}"
+        asked: dict[int, list[Scored]] = defaultdict(list)
+        for each in score_needles(list(read_runs(part_file(rows, part))[0].results)):
+            if each.cell["control"] is None:
+                asked[each.cell["length_tokens"]].append(each)
+        rates = [hit_rate(asked[length], seed=SEED) for length in lengths]
+        cells = [interval(rate.estimate, rate.low, rate.high) if rate else "-" for rate in rates]
+        found = {row["definition"]: row for row in findings(rows, part)["effective_length"]}
+        both = [_effective(found.get(definition)) for definition in ("ruler", "nolima")]
+        blocks = {each.block for group in asked.values() for each in group if each.counts}
+        yield [part.removeprefix("effective-"), *cells, *both, str(len(blocks))]
 
 
 def _effective(row: Row | None) -> str:
@@ -258,7 +184,6 @@ EFFECT_TABLES: Mapping[str, Callable[[Path], Iterator[Sequence[str]]]] = {
     "places": places,
     "place_contrasts": place_contrasts,
     "effective": effective,
-    "scaling": scaling,
     "arms": arms,
     "arm_contrasts": arm_contrasts,
     "framings": framings,

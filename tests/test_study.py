@@ -129,9 +129,8 @@ def test_the_study_has_the_contrasts_that_it_should() -> None:
         "the pilot is as the whole, but shorter"
     )
     assert pilot.seed != places.seed, "and of other texts"
-    for name in ("effective-single", "effective-multi-key", "chain-lengths"):
+    for name in ("effective-single", "effective-multi-key"):
         assert (min(options(name).lengths), max(options(name).lengths)) == (250, 4000)
-    assert options("chain-lengths").seed == options("effective-single").seed, "so that their texts are the same"
     assert options("headings").structure == ("plain", "headings")
     own, told = options("placement-kinds-chat"), options("placement-kinds-transcript")
     assert own == told.model_copy(update={"framing": "chat"})

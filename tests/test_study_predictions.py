@@ -11,8 +11,7 @@ from click.testing import CliRunner
 from cli.main import needlepoint
 from tests import study_predictions
 from tests.study import keep_rows
-from tests.study_effects import scaling, slope_difference, why_no_slope
-from tests.study_predictions import PREDICTIONS, place_and_length, predictions
+from tests.study_predictions import PREDICTIONS, finding_and_combining, place_and_length, predictions
 
 STUDY = Path(__file__).resolve().parent.parent / "samples" / "study"
 NEARER = "sim/distance-only?near=1&half=1500"  # noticed less, the farther from what is asked
@@ -20,8 +19,8 @@ NEARER = "sim/distance-only?near=1&half=1500"  # noticed less, the farther from 
 PARTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "ends-by-lift": ("sim/u-shape?edge=1&middle=0.1", {"lengths": "[150]", "measure": '["answer"]', "blocks": "8"}),
     "effective-single": (NEARER, {"lengths": "[150, 1200]", "blocks": "8", "controls": "[]"}),
-    "effective-multi-key": (NEARER, {"lengths": "[150]", "blocks": "1", "controls": "[]"}),
-    "chain-lengths": ("sim/even?rate=0.2", {"lengths": "[150, 1200]", "blocks": "8", "controls": "[]"}),
+    "single": ("sim/even?rate=0.9", {"lengths": "[150]", "blocks": "8"}),
+    "chain": ("sim/even?rate=0.2", {"lengths": "[150]", "blocks": "8"}),
     "headings": ("sim/even?rate=0.7", {"lengths": "[200]", "blocks": "8", "controls": "[]"}),
     "placement-kinds-chat": ("sim/distance-only?near=0.95&half=500", {"lengths": "[160]", "blocks": "7"}),
     "placement-kinds-transcript": ("sim/even?rate=0.5", {"lengths": "[160]", "blocks": "7"}),
@@ -80,31 +79,25 @@ def test_what_was_planted_is_what_is_said_of_each_prediction(rows: Path) -> None
     assert "recent +" in lines[PREDICTIONS[6].said][1]
 
 
-def test_finding_is_set_beside_combining_by_length(rows: Path) -> None:
-    head, single, several, chain = scaling(rows)
-    assert head[:3] == ["Task", "150", "1,200"]
-    assert [line[0] for line in (single, several, chain)] == ["single", "multi-key", "chain"]
-    assert several[2:4] == ["-", "-"], "one length has no slope"
-    assert float(single[3].split()[0]) < 0, "a longer text takes away from finding"
-    assert re.fullmatch(r"not measurable: [01] of 8 right in the shortest text", single[4])
-    assert (single[5], chain[4]) == ("8", "-")
-
-
-def test_the_difference_of_two_slopes_is_that_of_each_block() -> None:
-    """By hand: finding loses 10 points for each doubling, combining 30 in half of the blocks and 10 in the others."""
-    lengths = (250, 500, 1000)
-    finding = {length: dict.fromkeys(range(8), 1 - 0.1 * step) for step, length in enumerate(lengths)}
-    combining = {
-        length: {block: 0.9 - (0.3 if block % 2 else 0.1) * step for block in range(8)}
-        for step, length in enumerate(lengths)
-    }
-    found = slope_difference(finding, combining)
-    assert found is not None
-    assert why_no_slope(finding, combining) == ""
-    assert found.interval.estimate == pytest.approx(0.1)
-    assert found.blocks == 8
-    fallen = {length: {block: float(block == 0) for block in range(8)} for length in lengths}
-    assert why_no_slope(finding, fallen) == "1 of 8 right in the shortest text"
+@pytest.mark.parametrize(
+    ("chain", "single", "verdict", "figures"),
+    [
+        ((1.0, 0.0), (1.0, 1.0), "as predicted", r".*, points: \+100 \[\+\d+, \+\d+\], p < 0\.001"),
+        ((0.5, 0.5), (1.0, 0.0), "the opposite", r".*, points: -100 \[-\d+, -\d+\], p < 0\.001"),
+        ((0.25, 0.0), (1.0, 1.0), "not measurable on this model", r"3 of 12 chains right in a few sentences"),
+    ],
+)
+def test_combining_falls_more_where_it_can_fall(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, chain: Any, single: Any, verdict: str, figures: str
+) -> None:
+    """Right in a few sentences and in the long text, the same in each of twelve blocks."""
+    shares = {"chain": chain, "single": single}
+    monkeypatch.setattr(
+        study_predictions, "_right", lambda _rows, part: [dict.fromkeys(range(12), share) for share in shares[part]]
+    )
+    answer = finding_and_combining(tmp_path)
+    assert answer.verdict == verdict
+    assert re.fullmatch(figures, answer.figures)
 
 
 def difference(length: int | None, value: float, p_holm: float, **more: Any) -> dict[str, Any]:
