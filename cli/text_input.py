@@ -68,7 +68,6 @@ def read_sources(text: Sequence[str], files: Sequence[str]) -> list[Source]:
     if files:
         named = [name for each in files for name in _named_files(each)]
         return [Source(name, _read_stdin() if name == "-" else read_file(Path(name))) for name in named]
-    stop_if_nobody_types()
     return [Source("stdin", _read_stdin())]
 
 
@@ -122,4 +121,5 @@ def read_file(path: Path) -> bytes:
 
 
 def _read_stdin() -> bytes:
+    stop_if_nobody_types()
     return sys.stdin.buffer.read()

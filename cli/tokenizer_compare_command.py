@@ -111,10 +111,11 @@ def compare(
 
     if alpha is not None and not everything:
         raise UsageError("--alpha was given without --all", hint="the Rényi entropy is measured with --all only")
-    if not files:
+    files = files or ("-",)
+    if "-" in files:
         stop_if_nobody_types()
     lenses = _lenses(names)
-    corpus = Corpus.of_files(files or ["-"], field)
+    corpus = Corpus.of_files(files, field)
     if parallel and len(corpus.files) < 2:
         raise UsageError(
             "--parallel needs two files or more that say the same", hint="name each with -i, the reference first"

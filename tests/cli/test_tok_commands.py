@@ -324,8 +324,10 @@ class TestShow:
         assert rebuilt == text.strip()
 
     def test_a_terminal_with_nothing_given_is_told_so_and_not_kept_waiting(self):
-        for command in ("show", "count", "encode", "decode"):
-            printed = on_a_terminal("tok", command, code=2)
+        asked = [(command, ()) for command in ("show", "count", "encode", "decode")]
+        asked += [("count", ("-i", "-")), ("compare", ("gpt2", "-i", "-"))]
+        for command, arguments in asked:
+            printed = on_a_terminal("tok", command, *arguments, code=2)
             assert f"error: python -m cli tok {command} was given nothing to read" in printed
             assert f"tok {command} --help shows how" in printed
 
