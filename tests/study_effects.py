@@ -38,6 +38,8 @@ def difference(row: Row | None, key: str = "difference") -> str:
     """A difference with its interval and corrected p: points without decimals, nats with two."""
     if row is None:
         return "-"
+    if row.get("measurable") is False:
+        return "not measurable"
     scale, _, digits = scale_of(row["outcome"])
     value, low, high = (f"{scale * row[name]:+.{digits}f}" for name in (key, "low", "high"))
     return f"{value} [{low}, {high}], {p_is(row['p_holm'])}"
@@ -126,7 +128,11 @@ def arms(rows: Path) -> Iterator[Sequence[str]]:
     """Margin and coverage of every arm at each length."""
     found = findings(rows, "placement-arms")["arm"]
     lengths = sorted({row["length_tokens"] for row in found})
-    yield ["Instruction", *(f"margin, {length:,}" for length in lengths), *(f"kept, {length:,}" for length in lengths)]
+    yield [
+        "Instruction",
+        *(f"margin, {length:,}" for length in lengths),
+        *(f"kept (summaries), {length:,}" for length in lengths),
+    ]
     for arm in dict.fromkeys(row["arm"] for row in found):
         cells = [one(found, arm=arm, length_tokens=length) for length in lengths]
         yield [arm, *(_margin(cell) for cell in cells), *(_coverage(cell) for cell in cells)]
@@ -149,7 +155,7 @@ def arm_contrasts(rows: Path) -> Iterator[Sequence[str]]:
 
 def framings(rows: Path) -> Iterator[Sequence[str]]:
     """The same conversation as a transcript and as real turns."""
-    yield ["Framing", "Instruction", "Margin, nats", "Facts kept", "Blocks"]
+    yield ["Framing", "Instruction", "Margin, nats", "Facts kept (summaries)", "Blocks"]
     for framing in ("transcript", "chat"):
         for row in findings(rows, f"placement-{framing}")["arm"]:
             yield [framing, row["arm"], _margin(row), _coverage(row), str(row["margin_blocks"])]
@@ -174,9 +180,11 @@ def _margin(row: Row | None) -> str:
 
 
 def _coverage(row: Row | None) -> str:
+    """The facts that are kept, and how many answers are summaries."""
     if row is None or row["coverage_rate"] is None:
         return "-"
-    return interval(row["coverage_rate"], row["coverage_low"], row["coverage_high"])
+    kept = interval(row["coverage_rate"], row["coverage_low"], row["coverage_high"])
+    return f"{kept} ({percent(row['summary_rate'])})"
 
 
 EFFECT_TABLES: Mapping[str, Callable[[Path], Iterator[Sequence[str]]]] = {

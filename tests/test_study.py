@@ -18,6 +18,7 @@ from cli.experiment_runs import make_plan
 from cli.main import needlepoint
 from probes.experiment_file import read_experiment_file
 from tests.study import PARTS, keep_rows, study
+from tests.study_effects import difference
 from tests.study_predictions import PREDICTION_TABLES
 from tests.study_speed import SPEED, measure_speed, speeds
 from tests.study_tables import TABLES, tables
@@ -224,6 +225,13 @@ def test_the_arms_and_framings_are_shown_with_their_contrasts(short_rows, capsys
     assert {(line[0], line[1]) for line in framings} >= {("chat", "before"), ("transcript", "after")}
     both = {line[0]: line[1:] for line in shown("framing_contrasts", short_rows, capsys)}
     assert all(" [" in cell for cell in both["after less before, points"])
+    assert all(re.fullmatch(r"\d+% \[\d+-\d+\] \(100%\)", line[3]) for line in framings)
+
+
+def test_coverage_of_a_model_that_writes_no_summaries_is_no_difference() -> None:
+    row = {"outcome": "coverage_rate", "difference": 0.1, "low": 0.05, "high": 0.15, "p_holm": 0.01}
+    assert difference(row | {"measurable": True}) == "+10 [+5, +15], p = 0.010"
+    assert difference(row | {"measurable": False}) == "not measurable"
 
 
 def test_what_is_not_there_is_said(tmp_path, capsys):
