@@ -54,14 +54,14 @@ PARTS = (
     Part("ends-by-lift", 12, "ends-by-lift.toml"),
     Part("kv-pilot", 2, "kv-pilot.toml"),
     Part("kv-places", 20, "kv-places.toml"),
-    Part("effective-multi-key", 22, "effective-multi-key.toml"),
-    Part("effective-single", 33, "effective-single.toml"),
-    Part("headings", 7, "headings.toml"),
-    Part("placement-kinds-chat", 8, "placement-kinds-chat.toml"),
-    Part("placement-kinds-transcript", 8, "placement-kinds-transcript.toml"),
-    Part("placement-transcript", 30, "placement-transcript.toml"),
-    Part("placement-chat", 30, "placement-chat.toml"),
-    Part("placement-arms", 195, "placement-arms.toml"),
+    Part("effective-multi-key", 16, "effective-multi-key.toml"),
+    Part("effective-single", 25, "effective-single.toml"),
+    Part("headings", 3, "headings.toml"),
+    Part("placement-kinds-chat", 4, "placement-kinds-chat.toml"),
+    Part("placement-kinds-transcript", 4, "placement-kinds-transcript.toml"),
+    Part("placement-transcript", 12, "placement-transcript.toml"),
+    Part("placement-chat", 9, "placement-chat.toml"),
+    Part("placement-arms", 57, "placement-arms.toml"),
 )
 
 

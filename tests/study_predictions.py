@@ -80,10 +80,9 @@ def _answer(row: Row | None, what: str, key: str = "difference") -> Answer:
 
 
 def _outcome(rows: Path) -> str:
-    """What placements are judged by: coverage, or the margin where answers are no summaries."""
-    found = findings(rows, "placement-arms")["contrast"]
-    told = (row["measurable"] for row in found if row["outcome"] == "coverage_rate")
-    return "coverage_rate" if all(told) else "margin_nats"
+    """What the plan declares as primary: the margin where the model gives log-probabilities, coverage otherwise."""
+    outcomes = {row["outcome"] for row in findings(rows, "placement-arms")["contrast"]}
+    return "margin_nats" if "margin_nats" in outcomes else "coverage_rate"
 
 
 def place_and_length(rows: Path) -> Answer:

@@ -127,6 +127,11 @@ def test_long_prompts_care_more_only_where_the_difference_grows(
     answer = place_and_length(tmp_path)
     assert (answer.verdict, answer.blocks) == (verdict, 20)
     assert "400 tokens" in answer.figures
+    assert "points" in answer.figures
+    for rows in list(found.values()):
+        rows += [row | {"outcome": "margin_nats", "p_holm": 0.9} for row in rows]
+    answer = place_and_length(tmp_path)
+    assert (answer.verdict, "nats" in answer.figures) == ("not told apart", True), "the margin is primary"
 
 
 def test_what_has_not_been_measured_is_said(tmp_path: Path) -> None:
