@@ -30,4 +30,4 @@ def from_letters(text: str) -> bytes:
     Raises:
         KeyError: a character that is not in the alphabet.
     """
-    return bytes([_BYTE_OF[letter] for letter in text])
+    return bytes(map(_BYTE_OF.__getitem__, text))

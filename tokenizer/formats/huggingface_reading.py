@@ -85,12 +85,14 @@ class _File:
         ordinary = {text: one for text, one in ids.items() if text not in specials}
         vocabulary = bytes_of_letters(ordinary, self.source, "model.vocab")
         check_alphabet(vocabulary, self.source, "model.vocab")
+        spelled = dict(zip(ordinary, vocabulary, strict=True))
+        spelled |= {right: from_letters(right) for _, right in merges if right in specials}
         return Tokenizer(
             name=name,
             split=self.split(),
             vocabulary=vocabulary,
             special_tokens=specials,
-            merges=[(from_letters(left), from_letters(right)) for left, right in merges],
+            merges=[(spelled[left], spelled[right]) for left, right in merges],
             whole_pieces=self.flag(self.model, "ignore_merges", "model"),
             literal_tokens=literals,
         )
