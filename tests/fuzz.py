@@ -47,7 +47,7 @@ WORDS = (
     "世界",
     "é",
 )
-SPLITS = (*NAMED_PATTERNS, r"\S+|\s+", r"\p{L}+|\s|.", r"[\s\S]+")
+SPLITS = (*NAMED_PATTERNS, r"\S+|\s+", r"\p{L}+|\s|.", r"[\s\S]+", r"\w++(?!\d)|\d{1,3}", r"(?<=a)b|\w+?")
 
 
 def some_bytes(draws: random.Random) -> bytes:

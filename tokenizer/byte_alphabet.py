@@ -4,6 +4,8 @@ GPT-2 gave every byte a visible letter, so that any token can stand in a JSON fi
 themselves, the other 68 take the letters from U+0100 on. So a space is written Ġ and a newline Ċ.
 """
 
+import codecs
+
 _VISIBLE = (*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100))
 _HIDDEN = tuple(byte for byte in range(256) if byte not in _VISIBLE)
 
@@ -11,7 +13,8 @@ _HIDDEN = tuple(byte for byte in range(256) if byte not in _VISIBLE)
 BYTES_BY_LETTER: tuple[int, ...] = (*_VISIBLE, *_HIDDEN)
 
 _LETTER_OF = {byte: chr(byte) for byte in _VISIBLE} | {byte: chr(0x100 + n) for n, byte in enumerate(_HIDDEN)}
-_BYTE_OF = {letter: byte for byte, letter in _LETTER_OF.items()}
+_LETTERS = "".join(letter for _, letter in sorted(_LETTER_OF.items()))  # by byte, as charmap codecs have it
+_BYTES = codecs.charmap_build(_LETTERS)
 
 
 def to_letters(token: bytes) -> str:
@@ -19,7 +22,7 @@ def to_letters(token: bytes) -> str:
 
     Example: to_letters(b" a\n") == "ĠaĊ"
     """
-    return token.decode("latin-1").translate(_LETTER_OF)
+    return codecs.charmap_decode(token, "strict", _LETTERS)[0]
 
 
 def from_letters(text: str) -> bytes:
@@ -30,4 +33,7 @@ def from_letters(text: str) -> bytes:
     Raises:
         KeyError: a character that is not in the alphabet.
     """
-    return bytes(map(_BYTE_OF.__getitem__, text))
+    try:
+        return codecs.charmap_encode(text, "strict", _BYTES)[0]
+    except UnicodeEncodeError as err:
+        raise KeyError(text[err.start]) from None

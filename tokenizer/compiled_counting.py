@@ -18,11 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tokenizer.compiled_merging import learn_merges
+from tokenizer.compiled_splits import CompiledSplit
 from tokenizer.counting import LONGEST, SHOWN_BYTES, longest_of
 from tokenizer.kernels import counting
 from tokenizer.kernels.compiling import make_ready
 from tokenizer.kernels.memory import Fields, allocate, borrow
-from tokenizer.kernels.scanning import SPLITS, class_table, safe_cut
+from tokenizer.kernels.scanning import class_table, safe_cut
 from tokenizer.reference import Merge
 from tokenizer.splits import Split
 
@@ -43,8 +44,8 @@ class CompiledPreTokens:
 
     def __init__(self, split: Split, max_bytes: int | None, jobs: int | None) -> None:
         self.occurrences = self.distinct = self.learned_bytes = self.left_out = 0
-        self.safe_cut: Callable[[bytes], int] | None = _safe_cut if split.name in SPLITS else None
-        self._split = split
+        self._split = CompiledSplit(split)
+        self.safe_cut: Callable[[bytes], int] | None = _safe_cut if self._split.cuts_safely else None
         self._most_bytes = min(LONGEST_PIECE, max_bytes or LONGEST_PIECE)
         self._jobs = jobs or processors()
         make_ready(counting.count_text, counting.pour)  # here, where Ctrl-C ends a compilation, and not in a thread
@@ -128,10 +129,11 @@ class CompiledPreTokens:
         except IndexError:
             near = self._new_near()
         near[counting.DATA], near[counting.DATA_SIZE] = borrow(data), len(data)
-        near[counting.PARTS] = borrow(np.fromiter(accumulate(map(len, texts)), np.int64, len(texts)))
+        text_ends = np.fromiter(accumulate(map(len, texts)), np.int64, len(texts))
+        near[counting.PARTS] = borrow(text_ends)
         near[counting.POSITION] = near[counting.PART] = near[counting.GIVEN_NEXT] = 0
-        if self.safe_cut is None:
-            given = np.array(self._piece_ends(texts), np.int64)
+        if self._split.scanner is None:
+            given = self._split.piece_ends(data, text_ends)
             near[counting.GIVEN], near[counting.GIVEN_COUNT] = borrow(given), given.size
         while (status := counting.count_text(near.address)) != counting.DONE:
             if status == counting.TELL:
@@ -147,20 +149,11 @@ class CompiledPreTokens:
         near[counting.ENDS] = allocate(8 * counting.BATCH)
         near[counting.TOLD] = allocate(16 * counting.MOST_TOLD)
         near[counting.MOST_BYTES] = self._most_bytes
-        if self.safe_cut is not None:
-            near[counting.SPLIT] = SPLITS[self._split.name]
+        if self._split.scanner is not None:
+            near[counting.SPLIT] = self._split.scanner
             near[counting.CLASSES] = class_table()
         self._near.append(near)
         return near
-
-    def _piece_ends(self, texts: Sequence[bytes]) -> list[int]:
-        """Where the pieces end that Python cuts, in the texts one after the other."""
-        ends = []
-        before = 0
-        for text in texts:
-            ends += [before + end for _, end in self._split.split_spans(text)]
-            before += len(text)
-        return ends
 
     def _pour(self, near: "Table") -> None:
         with self._lock:

@@ -14,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tokenizer import text_parts
+from tokenizer.compiled_splits import CompiledSplit
 from tokenizer.compiled_vocabulary import Unsupported, Vocabulary
 from tokenizer.kernels import decoding, encoding
 from tokenizer.kernels.joining import SHORT_SCRATCH
 from tokenizer.kernels.memory import Buffer, Fields, allocate, allocate_table, borrow
-from tokenizer.kernels.scanning import SPLITS, class_table, find_pieces
-from tokenizer.splits import NAMED_PATTERNS, Split, as_bytes
+from tokenizer.kernels.scanning import class_table
+from tokenizer.splits import Split, as_bytes
 from tokenizer.text_parts import Ids, Joined, Text, cut_places, next_part, shares_of
 
 __all__ = ["CompiledEncoder", "Unsupported"]
@@ -65,9 +66,7 @@ class CompiledEncoder:
         split: Split,
     ) -> None:
         self._vocabulary = Vocabulary(vocabulary, special_tokens, merges, whole_pieces=whole_pieces)
-        self._split = split
-        named = NAMED_PATTERNS.get(split.name) == split.pattern and not split.before
-        self._named_split = SPLITS.get(split.name) if named else None
+        self._split = CompiledSplit(split)
         self._idle: list[_Worker] = []
 
     def encode(self, text: Text, jobs: int = 1) -> Ids:
@@ -98,16 +97,10 @@ class CompiledEncoder:
         ends = [one + start for one, start in zip(counts, before, strict=False)]
         return joined.ids, np.concatenate(ends) if ends else np.empty(0, np.int64)
 
-    def pre_tokens(self, text: bytes) -> list[bytes] | None:
-        """The pieces that the split makes of a text; None if the kernels do not know the split."""
-        if self._named_split is None:
-            return None
-        lent, ends, places = borrow(text), allocate(8 * encoding.BATCH), [0]
-        given = (self._named_split, class_table().address, lent.address)
-        while places[-1] < len(text):
-            found = find_pieces(*given, places[-1], len(text), ends.address, encoding.BATCH)
-            places += ends.view(np.int64)[:found].tolist()
-        return [text[start:end] for start, end in pairwise(places)]
+    def pre_tokens(self, text: bytes) -> list[bytes]:
+        """The pieces that the split makes of a text."""
+        ends = self._split.piece_ends(text, np.array([len(text)])).tolist()
+        return [text[start:end] for start, end in pairwise([0, *ends])]
 
     def decode(self, ids: npt.NDArray[np.integer[Any]]) -> bytes:
         """The bytes of ids.
@@ -128,29 +121,28 @@ class CompiledEncoder:
         decoding.decode(table.address, pool.address, lent.address, given.size, room.address)
         return room.array[:total].tobytes()
 
-    def _laid_out(self, documents: Sequence[Text]) -> tuple[bytes, Numbers, list[int] | None]:
+    def _laid_out(self, documents: Sequence[Text]) -> tuple[bytes, Numbers, Numbers | None]:
         """Documents one behind the other, where each ends, and where their pieces end, if the kernels cannot tell."""
         each = [as_bytes(document) for document in documents]
         ends = np.fromiter(accumulate(map(len, each)), np.int64, len(each))
-        given = None
-        if self._named_split is None:
-            starts = [0, *ends.tolist()]
-            given = [start + end for one, start in zip(each, starts, strict=False) for end in self._ends(one)]
-        return b"".join(each), ends, given
+        data = b"".join(each)
+        return data, ends, None if self._split.scanner is not None else self._split.piece_ends(data, ends)
 
     def _in_parts(self, text: Text, jobs: int, joined: "Joined | None") -> list[int]:
         """How many ids parts of a text have, which no piece crosses; the ids go where they are joined."""
 
         def encode(worker: _Worker, number: int, place: tuple[int, int]) -> int:
             data = source[slice(*place)] if isinstance(source, memoryview) else worker.utf8(source, *place)
-            given = None if self._named_split is not None else self._ends(data)
+            given = None
+            if self._split.scanner is None:
+                given = self._split.piece_ends(data, np.array([len(data)]))
             count, ids = worker.encode_one(data, given, keep=joined is not None)
             if joined is not None:
                 joined.add(number, ids)
             return count
 
         source = memoryview(text) if isinstance(text, bytes) else text
-        cuts = [0, len(text)] if self._named_split is None else cut_places(source)
+        cuts = cut_places(source) if self._split.cuts_safely else [0, len(text)]
         return self._by_threads(encode, list(pairwise(cuts)), len(text), jobs)
 
     def _by_threads(
@@ -181,9 +173,6 @@ class CompiledEncoder:
                             share.clear()
         return results
 
-    def _ends(self, data: bytes | memoryview) -> list[int]:
-        return [end for _, end in self._split.split_spans(bytes(data))]
-
     @contextmanager
     def _workers(self, count: int, size: int) -> Iterator[list["_Worker"]]:
         """Take so many workers that nobody uses, and new ones, for a text of this size, if there are not enough."""
@@ -193,7 +182,7 @@ class CompiledEncoder:
                 with suppress(IndexError):
                     workers.append(self._idle.pop(0))
             while len(workers) < count:
-                workers.append(_Worker(self._vocabulary, self._named_split, size))
+                workers.append(_Worker(self._vocabulary, self._split.scanner, size))
             yield workers
         finally:
             self._idle[:0] = workers
@@ -202,7 +191,7 @@ class CompiledEncoder:
 class _Worker:
     """The word cache and scratch memory that one thread uses at a time."""
 
-    def __init__(self, vocabulary: Vocabulary, split: int | None, size: int) -> None:
+    def __init__(self, vocabulary: Vocabulary, scanner: int | None, size: int) -> None:
         masks = allocate(16 * 16)
         masks.array[:] = np.frombuffer(b"".join((b"\xff" * size).ljust(16, b"\0") for size in range(16)), np.uint8)
         self._vocabulary = vocabulary
@@ -211,7 +200,7 @@ class _Worker:
         self._only_end, self._only_count = Fields(1), Fields(1)
         fields = self._fields = Fields(encoding.FIELDS)
         fields[encoding.VOCABULARY] = vocabulary.fields.address
-        fields[encoding.SPLIT] = -1 if split is None else split
+        fields[encoding.SPLIT] = -1 if scanner is None else scanner
         fields[encoding.CLASSES] = class_table()
         fields[encoding.POOL] = allocate(_POOL_SIZE)
         fields[encoding.POOL_SIZE] = _POOL_SIZE
@@ -237,7 +226,7 @@ class _Worker:
             return as_bytes(text[start:end])
         return room[:size].data
 
-    def encode_one(self, data: bytes | memoryview, given: list[int] | None, *, keep: bool) -> tuple[int, Ids]:
+    def encode_one(self, data: bytes | memoryview, given: Numbers | None, *, keep: bool) -> tuple[int, Ids]:
         """How many ids a text has, and those ids until the next call, or none if they are not to be kept.
 
         `given` are the ends of all pieces, if something else has cut the text.
@@ -246,7 +235,7 @@ class _Worker:
         ids = self._encode(data, self._only_end.address, 1, self._only_count.address, given, keep=keep)
         return self._only_count[0], ids
 
-    def encode_many(self, data: bytes, ends: Numbers, given: list[int] | None) -> tuple[Ids, Numbers]:
+    def encode_many(self, data: bytes, ends: Numbers, given: Numbers | None) -> tuple[Ids, Numbers]:
         """The ids of documents that lie one behind the other, until the next call, and where those of each end."""
         if ends.size == 0:
             return np.empty(0, np.int32), ends
@@ -260,12 +249,12 @@ class _Worker:
         ends: int,
         documents: int,
         counts: int,
-        given: list[int] | None,
+        given: Numbers | None,
         *,
         keep: bool,
     ) -> Ids:
         fields, size, text = self._fields, len(data), borrow(data)
-        piece_ends = borrow(np.array(given, np.int64)) if given else None
+        piece_ends = None if given is None else borrow(given)
         room = self._room
         for field in (encoding.DOCUMENT, encoding.PIECE, encoding.POSITION, encoding.COUNT):
             fields[field] = 0

@@ -13,7 +13,7 @@ from tokenizer.kernels.encoding import LONGEST
 from tokenizer.kernels.joining import HEAP_SCRATCH, SHORT_SCRATCH, derive_pairs
 from tokenizer.kernels.memory import Buffer, Fields, allocate, borrow
 from tokenizer.kernels.vocabulary import enter_pairs
-from tokenizer.packed import PackedRanks
+from tokenizer.packed import PackedMerges, PackedVocabulary
 
 Numbers64 = npt.NDArray[np.int64]
 Pairs = dict[tuple[int, int], int]  # left and right number: rank
@@ -58,7 +58,7 @@ class Vocabulary:
         self.fields[tables.NUMBERS] = self._count
         self.fields[tables.IDS] = _int32(rows.ids[: self._count])
         self.fields[tables.SIZES] = _int32(self._sizes)
-        linear = self.one_recipe_each = self._enter_merges(rows.numbers, merges)
+        linear = self.one_recipe_each = self._enter_merges(rows, merges)
         # A piece that is a token needs no merging if merging surely gives this token, or if nobody asks for merging.
         sure = self._count if linear else 0
         known = len(vocabulary) if whole_pieces else sure
@@ -86,23 +86,24 @@ class Vocabulary:
             self.fields[tables.NODE_SHIFT] = 64 - bits
             self.fields[tables.NODES] = nodes  # last, for it is what other threads look at
 
-    def _enter_merges(self, numbers_of: Callable[[], Numbers], merges: Merges | None) -> bool:
+    def _enter_merges(self, rows: "_Rows", merges: Merges | None) -> bool:
         """Fill the table of merges; return whether each token has one recipe."""
-        given = None if merges is None else _pairs_by_merge(numbers_of(), merges)
         self._make_pair_tables(self._count, np.arange(self._count), linear=True)
         places, scratch = borrow(self._places), allocate(max(SHORT_SCRATCH, HEAP_SCRATCH * int(self._sizes.max())))
         derived = derive_pairs(self.fields.address, places.address, scratch.address)
-        if derived == self._count and (given is None or given == self._derived_pairs()):
+        if derived == self._count and (rows.recipes is None or self._derived_are(rows.recipes())):
             return True
-        numbers = numbers_of()
-        pairs, made = _pairs_by_sum(numbers) if given is None else given, np.arange(self._count)
-        if merges is not None:
+        numbers = rows.numbers()
+        if merges is None:
+            pairs, made = _pairs_by_sum(numbers), np.arange(self._count)
+        else:
+            pairs = _pairs_by_merge(numbers, merges)
             made = np.array([*range(256), *(numbers[left + right] for left, right in merges)])
         if max(len(pairs), made.size) >= tables.MOST_NUMBERS:
             raise Unsupported("it has too many merges")
         self._make_pair_tables(len(pairs), made, linear=False)
-        rows = borrow(np.array([(left, right, rank) for (left, right), rank in pairs.items()], np.int64))
-        enter_pairs(self.fields.address, rows.address, len(pairs))
+        entries = borrow(np.array([(left, right, rank) for (left, right), rank in pairs.items()], np.int64))
+        enter_pairs(self.fields.address, entries.address, len(pairs))
         return False
 
     def _make_pair_tables(self, count: int, made: Numbers64, *, linear: bool) -> None:
@@ -116,9 +117,10 @@ class Vocabulary:
         recipes.view(np.int32)[tables.SIZE // 4 :: tables.RECIPE_ROW // 4] = self._sizes
         self.fields[tables.RECIPES] = recipes
 
-    def _derived_pairs(self) -> Pairs:
-        recipes = self.fields.buffer(tables.RECIPES).view(np.int32).reshape(self._count, -1)[256:, :2].tolist()
-        return {(left, right): rank for rank, (left, right) in enumerate(recipes, start=256)}
+    def _derived_are(self, recipes: Numbers64) -> bool:
+        """Whether the recipes that were derived are those that are given, in their order."""
+        derived = self.fields.buffer(tables.RECIPES).view(np.int32).reshape(self._count, -1)[256:, :2]
+        return np.array_equal(derived, recipes)
 
     def _enter_tokens(self, places: Numbers64, sizes: Numbers64, ids: Numbers64) -> None:
         which = np.flatnonzero((sizes > 0) & (sizes <= LONGEST))
@@ -143,6 +145,8 @@ class _Rows(NamedTuple):
         ids: the id of each.
         numbered: how many merging knows; ordinary tokens that nothing makes follow, and then the special ones.
         numbers: gives the numbers of these tokens, which seldom need to be looked up.
+        recipes: gives the two numbers of each merge that is listed, -1 for a part that nothing makes; None: they are
+            not listed.
     """
 
     data: bytes
@@ -150,10 +154,16 @@ class _Rows(NamedTuple):
     ids: Numbers64
     numbered: int
     numbers: Callable[[], Numbers]
+    recipes: Callable[[], Numbers64] | None
 
 
 def _rows(vocabulary: Mapping[bytes, int], special_tokens: Mapping[str, int], merges: Merges | None) -> _Rows:
-    rows = _rows_of_packed(vocabulary) if isinstance(vocabulary, PackedRanks) and merges is None else None
+    rows = None
+    if isinstance(vocabulary, PackedVocabulary):
+        if merges is None:
+            rows = _rows_of_packed(vocabulary, None)
+        elif isinstance(merges, PackedMerges) and merges.vocabulary is vocabulary:
+            rows = _rows_of_packed(vocabulary, merges)
     rows = rows or _rows_of_any(dict(vocabulary.items()), merges)
     _check_ids(special_tokens.values())
     special = [token.encode() for token in special_tokens]
@@ -164,16 +174,37 @@ def _rows(vocabulary: Mapping[bytes, int], special_tokens: Mapping[str, int], me
     return rows._replace(data=rows.data + b"".join(special), sizes=sizes, ids=ids)
 
 
-def _rows_of_packed(ranks: PackedRanks) -> _Rows | None:
-    """The ordinary tokens of ranks that begin with the single bytes, so that the others' numbers are their ranks."""
-    tokens, places = ranks.tokens(), np.array(ranks.places(), np.int64)
-    sizes = places[1:] - places[:-1]
-    if sizes.size < 256 or (sizes[:256] != 1).any() or (sizes[256:] < 2).any():
+def _rows_of_packed(vocabulary: PackedVocabulary, merges: PackedMerges | None) -> _Rows | None:
+    """The ordinary tokens of a packed file, if every byte has one, without looking at them one by one."""
+    places, ids = np.array(vocabulary.places, np.int64), np.array(vocabulary.ids, np.int64)
+    data, starts, sizes = np.frombuffer(vocabulary.data, np.uint8), places[:-1], np.diff(places)
+    single = np.flatnonzero(sizes == 1)
+    if single.size < 256 or (sizes == 0).any():
         return None
-    _check_ids([ranks.highest])
-    ids = np.arange(sizes.size)
-    ids[:256] = np.argsort(np.frombuffer(tokens[:256], np.uint8))
-    return _Rows(bytes(range(256)) + tokens[256:], sizes, ids, sizes.size, lambda: _numbers_by_rank(ranks))
+    _check_ids([vocabulary.highest])
+    single = single[np.argsort(data[starts[single]])]
+    if merges is None:
+        made = np.flatnonzero(sizes > 1)
+    else:
+        every = np.array(merges.made, np.int64)
+        made = every[np.array(merges.first, np.int64)[every] == np.arange(1, every.size + 1)]
+    numbered = np.concatenate([single, made])
+    number = np.full(sizes.size, -1)
+    number[numbered] = np.arange(numbered.size)
+    order = np.concatenate([numbered, np.flatnonzero(number < 0)])
+    ends = np.cumsum(sizes[order])
+    each = np.arange(ends[-1]) + np.repeat(starts[order] - ends + sizes[order], sizes[order])
+    parts = None if merges is None else np.stack([np.array(merges.lefts), np.array(merges.rights)], axis=1)
+    return _Rows(
+        data=data[each].tobytes(),
+        sizes=sizes[order],
+        ids=ids[order],
+        numbered=256 + made.size,
+        numbers=lambda: {
+            vocabulary.at(place): number for number, place in enumerate(order[: 256 + made.size].tolist())
+        },
+        recipes=None if parts is None else lambda: number[parts],
+    )
 
 
 def _rows_of_any(ids: Mapping[bytes, int], merges: Merges | None) -> _Rows:
@@ -185,9 +216,19 @@ def _rows_of_any(ids: Mapping[bytes, int], merges: Merges | None) -> _Rows:
     _check_ids(ids.values())
     numbers = _numbers_by_rank(ids) if merges is None else _numbers_by_merge(ids, merges)
     tokens = [*numbers, *(token for token in ids if token not in numbers)]
-    sizes = np.fromiter(map(len, tokens), np.int64)
-    ids_of_rows = np.fromiter(map(ids.__getitem__, tokens), np.int64)
-    return _Rows(b"".join(tokens), sizes, ids_of_rows, len(numbers), lambda: numbers)
+    return _Rows(
+        data=b"".join(tokens),
+        sizes=np.fromiter(map(len, tokens), np.int64),
+        ids=np.fromiter(map(ids.__getitem__, tokens), np.int64),
+        numbered=len(numbers),
+        numbers=lambda: numbers,
+        recipes=None if merges is None else lambda: _numbers_of_parts(numbers, merges),
+    )
+
+
+def _numbers_of_parts(numbers: Numbers, merges: Merges) -> Numbers64:
+    found = [(numbers.get(left, -1), numbers.get(right, -1)) for left, right in merges]
+    return np.array(found, np.int64).reshape(-1, 2)
 
 
 def _check_ids(ids: Collection[int]) -> None:
@@ -201,12 +242,11 @@ def _numbers_by_rank(ids: Mapping[bytes, int]) -> Numbers:
 
 
 def _numbers_by_merge(ids: Mapping[bytes, int], merges: Merges) -> Numbers:
-    numbers = {bytes([byte]): byte for byte in range(256)}
-    for left, right in merges:
-        if left + right not in ids:
-            raise Unsupported("a merge whose token is not in the vocabulary")
-        numbers.setdefault(left + right, len(numbers))
-    return numbers
+    made = [left + right for left, right in merges]
+    if not all(map(ids.__contains__, made)):
+        raise Unsupported("a merge whose token is not in the vocabulary")
+    distinct = dict.fromkeys([*(bytes([byte]) for byte in range(256)), *made])
+    return dict(zip(distinct, range(len(distinct)), strict=True))
 
 
 def _pairs_by_merge(numbers: Numbers, merges: Merges) -> Pairs:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from tokenizer import reference
 from tokenizer.byte_alphabet import BYTES_BY_LETTER
 from tokenizer.errors import UsageError, UserError
-from tokenizer.packed import PackedRanks
+from tokenizer.packed import PackedVocabulary
 from tokenizer.plain_encoding import PlainEncoder
 from tokenizer.special_tokens import Chosen, SpecialTokens
 from tokenizer.splits import Split, as_bytes, as_text, piece_bytes
@@ -143,8 +143,6 @@ class Tokenizer:
     @cached_property
     def absent_bytes(self) -> bytes:
         """The bytes for which a file had no token; texts that hold one are refused. Mostly there are none."""
-        if isinstance(self.vocabulary, PackedRanks):
-            return b""  # published vocabularies have them all
         return bytes(byte for byte in range(256) if bytes([byte]) not in self.vocabulary)
 
     def id_of(self, token: bytes) -> int | None:
@@ -287,8 +285,7 @@ class Tokenizer:
         """The pieces that the split makes of a text; special tokens are ordinary text here."""
         data = as_bytes(text)
         compiled = self._engine(len(data))
-        found = None if compiled is None else compiled.pre_tokens(data)
-        return found or [piece_bytes(piece) for piece in self.split.pieces(as_text(data))]
+        return compiled.pre_tokens(data) if compiled else list(map(piece_bytes, self.split.pieces(as_text(data))))
 
     # -------------------------------------------------------------------------------------------------- ids to text
 
@@ -343,14 +340,14 @@ class Tokenizer:
 
     @cached_property
     def _highest_ordinary(self) -> int:
-        if isinstance(self.vocabulary, PackedRanks):
+        if isinstance(self.vocabulary, PackedVocabulary):
             return self.vocabulary.highest
         return max(self.vocabulary.values())
 
     @cached_property
     def _bytes_of(self) -> dict[int, bytes]:
         specials = {one: token.encode() for token, one in self.special_tokens.items()}
-        if isinstance(self.vocabulary, PackedRanks):
+        if isinstance(self.vocabulary, PackedVocabulary):
             return _AskedFor(specials, self.vocabulary)
         return {one: token for token, one in self.vocabulary.items()} | specials
 
@@ -392,10 +389,10 @@ class Tokenizer:
 class _AskedFor(dict[int, bytes]):
     """The bytes of ids, with those of ordinary tokens looked up when they are first asked for."""
 
-    def __init__(self, specials: Mapping[int, bytes], ranks: PackedRanks) -> None:
+    def __init__(self, specials: Mapping[int, bytes], vocabulary: PackedVocabulary) -> None:
         super().__init__(specials)
-        self._ranks = ranks
+        self._vocabulary = vocabulary
 
     def __missing__(self, one: int) -> bytes:
-        token = self[one] = self._ranks.token(one)
+        token = self[one] = self._vocabulary.token(one)
         return token

@@ -1,203 +1,286 @@
-"""Published ranks in a form that costs next to nothing to open, kept in the cache.
+"""A vocabulary in a form that costs next to nothing to open: tables in one file, looked up where they stand.
 
-A `.tiktoken` file is a hundred thousand lines of base64, which take a quarter of a second to check and to read. Here
-they are a hash table in one file, looked up where it stands. Two kinds of files in `ranks/` of the cache:
+To read a hundred thousand tokens from text, and to check them, takes a quarter of a second to a whole one. Here they
+are a hash table, and so are the merges, if there are any. A packed file is all numbers of 32 bits, but for its ends:
 
-    HASH.packed    the ranks of the `.tiktoken` file of that SHA-256
-    NUMBER.seen    that a certain file, known by path, size, time and inode, has such a content
-
-Nothing depends on them: what is missing, damaged or cannot be written is made again from the ranks themselves.
+    header    the checksum of all that follows, magic with the format's version, a number by which a machine of the
+              other byte order is known, how many tokens there are, how many slots, how many merges and one more (0:
+              they are not listed), and how many bytes the details have
+    tokens    for each its id; then for each the place of its first byte in the file, and the end of the last; they are
+              in the order of their ids, and their places in this order are what all other tables speak of
+    slots     0, or a token and one more; where a token stands is told by its checksum
+    merges    for each the token that it makes, its left part, its right part, and the next merge that makes the same,
+              and one more, or 0; then for each token the first merge that makes it, and one more, or 0
+    bytes     those of the tokens one behind the other, and the details, JSON
 """
 
-import os
+import json
 import struct
-import time
 from array import array
-from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
-from contextlib import suppress
-from itertools import pairwise
+from bisect import bisect_left
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
+from itertools import accumulate, pairwise
 from operator import index
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, overload
 from zlib import crc32
 
-from tokenizer.errors import UserError
-from tokenizer.places import cache_directory
-
-# The checksum of all that follows, magic with the format's version, a number by which a machine of the other byte
-# order is known, how many tokens there are, and how many slots. Then for each token the place of its first byte in the
-# file, and the end of the last; the slots; the tokens. A slot is 0 or a rank plus 1.
-_HEADER = struct.Struct("=I16sIII")
-_MAGIC = b"needlepoint 1\n\0\0"
+_HEADER = struct.Struct("=I16sIIIII")
+_MAGIC = b"needlepoint 2\n\0\0"
 _ORDER = 0x01020304
 _NUMBER = 4  # bytes
 
 _MANY_LOOKUPS = 30_000  # then a dictionary of all tokens has paid for itself
-_SETTLED_S = 2.0  # a file that was written just now may change again within the same tick of the file system's clock
 
 
-class PackedRanks(Mapping[bytes, int]):
-    """The ranks in the bytes of a packed file. Looking up a few tokens reads nothing else.
+class PackedVocabulary(Mapping[bytes, int]):
+    """Tokens and their ids in the bytes of a packed file. Looking up a few reads nothing else.
 
     Attributes:
-        highest: the highest rank; all from 0 on are there.
-
-    Example: PackedRanks(pack({b"a": 0, b"b": 1})).get(b"b") == 1
-
-    Raises:
-        ValueError: the bytes are no packed file, or are damaged.
+        highest: the highest id.
+        ids: of each token, ascending.
+        places: where each token begins in the file, and where the last one ends.
+        data: the file.
     """
 
-    def __init__(self, data: bytes) -> None:
-        if len(data) < _HEADER.size:
-            raise ValueError("too short")
-        checksum, magic, order, count, slots = _HEADER.unpack_from(data)
-        tokens = _HEADER.size + _NUMBER * (count + 1 + slots)  # where they begin
-        if (magic, order) != (_MAGIC, _ORDER) or slots & (slots - 1) or slots <= count or len(data) < tokens:
-            raise ValueError("not a packed file")
-        view = memoryview(data)
-        if crc32(view[_NUMBER:]) != checksum:
-            raise ValueError("damaged")
-        self.highest: int = count - 1
-        self._data = data
-        self._places = view[_HEADER.size : tokens - _NUMBER * slots].cast("I")
-        self._slots = view[tokens - _NUMBER * slots : tokens].cast("I")
-        self._last_slot = slots - 1
+    def __init__(self, data: bytes, ids: memoryview, places: memoryview, slots: memoryview) -> None:
+        self.data, self.ids, self.places = data, ids, places
+        self.highest: int = ids[-1] if ids else -1
+        self._slots = slots
+        self._last_slot = len(slots) - 1
         self._lookups = 0
         self._whole: dict[bytes, int] = {}
 
     def __len__(self) -> int:
-        return self.highest + 1
+        return len(self.ids)
 
     def __getitem__(self, token: bytes) -> int:
-        rank: int | None = self.get(token)
-        if rank is None:
+        one: int | None = self.get(token)
+        if one is None:
             raise KeyError(token)
-        return rank
+        return one
 
     def __contains__(self, token: object) -> bool:
         return isinstance(token, bytes) and self.get(token) is not None
 
     def get(self, token: bytes, default: Any = None) -> Any:
-        """The rank of a token, or the default."""
+        """The id of a token, or the default."""
         if self._whole:
             return self._whole.get(token, default)
         self._lookups += 1
         if self._lookups > _MANY_LOOKUPS:
             return self.whole().get(token, default)
-        slots, places = self._slots, self._places
+        found = self.find(token)
+        return default if found is None else self.ids[found]
+
+    def find(self, token: bytes) -> int | None:
+        """The place of a token in the order of ids."""
+        slots, places = self._slots, self.places
         slot = crc32(token) & self._last_slot
         while number := slots[slot]:
-            if self._data[places[number - 1] : places[number]] == token:
-                return number - 1
+            if self.data[places[number - 1] : places[number]] == token:
+                return int(number) - 1
             slot = (slot + 1) & self._last_slot
-        return default
+        return None
 
-    def token(self, rank: int) -> bytes:
-        """The token of a rank.
+    def at(self, place: int) -> bytes:
+        """The token at a place in the order of ids."""
+        return self.data[self.places[place] : self.places[place + 1]]
+
+    def token(self, one: int) -> bytes:
+        """The token of an id.
 
         Raises:
-            KeyError: there is no such rank.
+            KeyError: no token has it.
         """
         try:
-            place = index(rank)
+            wanted = index(one)
         except TypeError:
-            raise KeyError(rank) from None
-        if not 0 <= place <= self.highest:
-            raise KeyError(rank)
-        return self._data[self._places[place] : self._places[place + 1]]
+            raise KeyError(one) from None
+        place = bisect_left(self.ids, wanted)
+        if place == len(self.ids) or self.ids[place] != wanted:
+            raise KeyError(one)
+        return self.at(place)
 
-    def tokens(self) -> bytes:
-        """All tokens, one behind the other, in the order of their ranks."""
-        return self._data[self._places[0] : self._places[-1]]
-
-    def places(self) -> memoryview:
-        """Where each token begins in the file, and where the last one ends."""
-        return self._places
+    def tokens(self) -> list[bytes]:
+        """All tokens in the order of their ids."""
+        return [self.data[start:end] for start, end in pairwise(self.places.tolist())]
 
     def whole(self) -> dict[bytes, int]:
         """All of it as a dictionary, which is made once."""
         if not self._whole:
-            spans = enumerate(pairwise(self._places.tolist()))
-            self._whole = {self._data[start:end]: rank for rank, (start, end) in spans}
+            self._whole = dict(zip(self.tokens(), self.ids.tolist(), strict=True))
         return self._whole
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self.whole())
 
     def keys(self) -> KeysView[bytes]:
-        """The tokens in the order of their ranks."""
+        """The tokens in the order of their ids."""
         return self.whole().keys()
 
     def values(self) -> ValuesView[int]:
-        """The ranks."""
+        """The ids."""
         return self.whole().values()
 
     def items(self) -> ItemsView[bytes, int]:
-        """Tokens with their ranks."""
+        """Tokens with their ids."""
         return self.whole().items()
 
 
-def pack(ranks: Mapping[bytes, int]) -> bytes:
-    """Make the bytes of a packed file. The ranks must be 0, 1, 2 ... in any order."""
-    tokens = sorted(ranks, key=ranks.__getitem__)
+class PackedMerges(Sequence[tuple[bytes, bytes]]):
+    """The merges of a packed file, best first.
+
+    Attributes:
+        vocabulary: the tokens of the same file.
+        made: for each merge the token that it makes, as its place in the order of ids.
+        lefts: likewise the left part.
+        rights: likewise the right part.
+        first: for each token the first merge that makes it, and one more; 0 if there is none.
+    """
+
+    def __init__(
+        self,
+        vocabulary: PackedVocabulary,
+        made: memoryview,
+        lefts: memoryview,
+        rights: memoryview,
+        following: memoryview,
+        first: memoryview,
+    ) -> None:
+        self.vocabulary = vocabulary
+        self.made, self.lefts, self.rights, self.first = made, lefts, rights, first
+        self._following = following
+        self._lookups = 0
+        self._all: list[tuple[bytes, bytes]] = []
+        self._ranks: dict[tuple[bytes, bytes], int] = {}
+
+    def __len__(self) -> int:
+        return len(self.made)
+
+    @overload
+    def __getitem__(self, place: int) -> tuple[bytes, bytes]: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[tuple[bytes, bytes]]: ...
+    def __getitem__(self, place: int | slice) -> tuple[bytes, bytes] | list[tuple[bytes, bytes]]:
+        if isinstance(place, slice):
+            return self.whole()[place]
+        return self.vocabulary.at(self.lefts[place]), self.vocabulary.at(self.rights[place])
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        return iter(self.whole())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self.whole() == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # as a list has none
+
+    def whole(self) -> list[tuple[bytes, bytes]]:
+        """All of them as a list, which is made once."""
+        if not self._all:
+            tokens = self.vocabulary.tokens()
+            pairs = zip(self.lefts.tolist(), self.rights.tolist(), strict=True)
+            self._all = [(tokens[left], tokens[right]) for left, right in pairs]
+        return self._all
+
+    def rank(self, left: bytes, right: bytes, default: int) -> int:
+        """Which merge joins two parts, or the default."""
+        if self._ranks:
+            return self._ranks.get((left, right), default)
+        self._lookups += 1
+        if self._lookups > _MANY_LOOKUPS:
+            self._ranks = {pair: rank for rank, pair in enumerate(self.whole())}
+            return self._ranks.get((left, right), default)
+        made = self.vocabulary.find(left + right)
+        number = 0 if made is None else self.first[made]
+        places = self.vocabulary.places
+        while number:
+            part = self.lefts[number - 1]
+            if places[part + 1] - places[part] == len(left):  # of what is made alike, the length tells the parts
+                return int(number) - 1
+            number = self._following[number - 1]
+        return default
+
+    def recipe(self, token: bytes) -> tuple[bytes, bytes] | None:
+        """The parts of the first merge that makes a token."""
+        made = self.vocabulary.find(token)
+        number = 0 if made is None else self.first[made]
+        return self[number - 1] if number else None
+
+
+class Packed(NamedTuple):
+    """What a packed file holds; `merges` is None where they are not listed."""
+
+    vocabulary: PackedVocabulary
+    merges: PackedMerges | None
+    details: Any
+
+
+def pack(ids: Mapping[bytes, int], merges: Sequence[tuple[bytes, bytes]] | None = None, details: Any = None) -> bytes:
+    """Make the bytes of a packed file.
+
+    Args:
+        ids: the ordinary tokens and their ids.
+        merges: the merges, best first, if they are listed.
+        details: what else is to be kept, as JSON.
+
+    Example: unpack(pack({b"a": 0, b"b": 1, b"ab": 5}, [(b"a", b"b")])).vocabulary.get(b"ab") == 5
+
+    Raises:
+        KeyError: a merge has a part that is no token, or makes none.
+    """
+    tokens = sorted(ids, key=ids.__getitem__)
     slot_count = 1 << (2 * len(tokens)).bit_length()  # no more than half of them are taken, so that searches are short
     slots = array("I", bytes(_NUMBER * slot_count))
-    places = array("I", [_HEADER.size + _NUMBER * (len(tokens) + 1 + slot_count)])
     for number, token in enumerate(tokens, start=1):
         slot = crc32(token) & (slot_count - 1)
         while slots[slot]:
             slot = (slot + 1) & (slot_count - 1)
         slots[slot] = number
-        places.append(places[-1] + len(token))
-    header = _HEADER.pack(0, _MAGIC, _ORDER, len(tokens), slot_count)[_NUMBER:]
-    checked = b"".join((header, places.tobytes(), slots.tobytes(), *tokens))
+    listed = () if merges is None else _merge_tables(tokens, merges)
+    tables = [slots, *listed]
+    start = _HEADER.size + _NUMBER * (2 * len(tokens) + 1 + sum(map(len, tables)))
+    places = array("I", accumulate(map(len, tokens), initial=start))
+    numbers = [array("I", map(ids.__getitem__, tokens)), places, *tables]
+    text = json.dumps(details).encode()
+    counts = len(tokens), slot_count, 0 if merges is None else 1 + len(merges), len(text)
+    header = _HEADER.pack(0, _MAGIC, _ORDER, *counts)[_NUMBER:]
+    checked = b"".join((header, *(table.tobytes() for table in numbers), *tokens, text))
     return struct.pack("=I", crc32(checked)) + checked
 
 
-def recall(source: Path, sha256: str) -> PackedRanks | None:
-    """The ranks of a file that was remembered and has not changed since; None if they must be read again.
+def _merge_tables(tokens: Sequence[bytes], merges: Sequence[tuple[bytes, bytes]]) -> "list[array[int]]":
+    """The five tables of merges, in their order in the file."""
+    place = {token: number for number, token in enumerate(tokens)}
+    lefts = array("I", (place[left] for left, _ in merges))
+    rights = array("I", (place[right] for _, right in merges))
+    made = array("I", (place[left + right] for left, right in merges))
+    following, first = array("I", bytes(_NUMBER * len(merges))), array("I", bytes(_NUMBER * len(tokens)))
+    for number in reversed(range(len(merges))):
+        following[number], first[made[number]] = first[made[number]], number + 1
+    return [made, lefts, rights, following, first]
 
-    Args:
-        source: the file that carries the ranks.
-        sha256: what the hash of its `.tiktoken` content must be.
+
+def unpack(data: bytes) -> Packed:
+    """Open the bytes of a packed file.
+
+    Raises:
+        ValueError: they are none, or are damaged.
     """
-    with suppress(OSError, UserError, ValueError):
-        directory = cache_directory("ranks")
-        if _content(_seen_file(directory, source)) == _seen(source, sha256):
-            return PackedRanks(_content(directory / f"{sha256}.packed"))
-    return None
-
-
-def _content(path: Path) -> bytes:
-    """The bytes of a file; of a pipe or a device, which may have no end, none."""
-    return path.read_bytes() if path.is_file() else b""
-
-
-def remember(source: Path, sha256: str, ranks: Mapping[bytes, int]) -> None:
-    """Keep the ranks that were read from a file, and whose `.tiktoken` content has this hash; silently, if possible."""
-    with suppress(OSError, UserError, ValueError):
-        if time.time() - source.stat().st_mtime < _SETTLED_S:
-            return
-        directory = cache_directory("ranks")
-        _write(directory / f"{sha256}.packed", pack(ranks))
-        _write(_seen_file(directory, source), _seen(source, sha256))
-
-
-def _seen(source: Path, sha256: str) -> bytes:
-    status = source.stat()
-    return f"{sha256} {status.st_size} {status.st_mtime_ns} {status.st_ino} ".encode() + os.fsencode(source.absolute())
-
-
-def _seen_file(directory: Path, source: Path) -> Path:
-    return directory / f"{crc32(os.fsencode(source.absolute())):08x}.seen"
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file so that whoever reads it at the same time finds the old one or the new one, whole."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    if len(data) < _HEADER.size:
+        raise ValueError("too short")
+    checksum, magic, order, tokens, slots, merges, details = _HEADER.unpack_from(data)
+    sizes = [tokens, tokens + 1, slots, *([merges - 1] * 4 + [tokens] if merges else [])]
+    end = _HEADER.size + _NUMBER * sum(sizes)
+    if (magic, order) != (_MAGIC, _ORDER) or slots & (slots - 1) or slots <= tokens or len(data) < end + details:
+        raise ValueError("not a packed file")
+    view = memoryview(data)
+    if crc32(view[_NUMBER:]) != checksum:
+        raise ValueError("damaged")
+    tables = []
+    start = _HEADER.size
+    for size in sizes:
+        tables.append(view[start : start + _NUMBER * size].cast("I"))
+        start += _NUMBER * size
+    vocabulary = PackedVocabulary(data, *tables[:3])
+    listed = PackedMerges(vocabulary, *tables[3:]) if merges else None
+    return Packed(vocabulary, listed, json.loads(data[len(data) - details :]))

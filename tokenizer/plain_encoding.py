@@ -1,8 +1,10 @@
 """The plain encoder: text to ids in Python alone, for short texts and for machines without the compiled engine."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from tokenizer import reference
+from tokenizer.packed import PackedMerges
 from tokenizer.splits import Split, as_text, piece_bytes
 
 REMEMBERED_PIECES = 1 << 16  # then the memory starts afresh; at some 200 bytes a piece this is about 13 MB
@@ -64,6 +66,8 @@ def _rank_by_sum(vocabulary: Mapping[bytes, int]) -> Callable[[bytes, bytes], in
 
 
 def _rank_by_pair(merges: Sequence[tuple[bytes, bytes]]) -> Callable[[bytes, bytes], int]:
+    if isinstance(merges, PackedMerges):
+        return partial(merges.rank, default=reference.NEVER)
     ranks = {pair: rank for rank, pair in enumerate(merges)}
 
     def rank_of(left: bytes, right: bytes) -> int:

@@ -5,6 +5,7 @@ from functools import cached_property
 
 from tokenizer import reference
 from tokenizer.encoding import Tokenizer
+from tokenizer.packed import PackedMerges
 
 Recipe = tuple[bytes, bytes]
 
@@ -44,8 +45,8 @@ class Recipes:
 
     def users(self, token: bytes) -> Sequence[bytes]:
         """The tokens whose recipe has this one as a part, by rank."""
-        if self._listed is not None:
-            made = (left + right for left, right in self._tokenizer.merges or () if token in (left, right))
+        if self._tokenizer.merges is not None:
+            made = (left + right for left, right in self._tokenizer.merges if token in (left, right))
             return [each for each in dict.fromkeys(made) if token in (self.of(each) or ())]
         longer = (
             each
@@ -65,18 +66,17 @@ class Recipes:
             yield from self.parts(part)
 
     @cached_property
-    def _listed(self) -> dict[bytes, Recipe] | None:
-        """The first merge that makes each token; None where merges are not listed."""
-        if self._tokenizer.merges is None:
-            return None
+    def _listed(self) -> dict[bytes, Recipe]:
+        """The first merge that makes each token."""
         found: dict[bytes, Recipe] = {}
-        for left, right in self._tokenizer.merges:
+        for left, right in self._tokenizer.merges or ():
             found.setdefault(left + right, (left, right))
         return found
 
     def _found(self, token: bytes) -> Recipe | None:
-        if self._listed is not None:
-            return self._listed.get(token)
+        merges = self._tokenizer.merges
+        if merges is not None:
+            return merges.recipe(token) if isinstance(merges, PackedMerges) else self._listed.get(token)
         own = self._tokenizer.id_of(token)
         if own is None or len(token) < 2:
             return None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from tokenizer.byte_alphabet import BYTES_BY_LETTER, from_letters
 from tokenizer.encoding import Tokenizer
 from tokenizer.errors import UsageError, UserError
-from tokenizer.packed import recall, remember
+from tokenizer.packed_cache import recall_ranks, remember_ranks
 from tokenizer.places import data_directory
 from tokenizer.splits import make_split
 
@@ -155,11 +155,11 @@ def _published(name: str) -> Tokenizer | None:
         UserError: our own copy is damaged.
     """
     for path in _places(name):
-        if ranks := recall(path, RANKS[name].sha256):
+        if ranks := recall_ranks(path, RANKS[name].sha256):
             return _tokenizer(name, ranks)
         if content := _canonical(name, path):
             tokenizer = tokenizer_from_ranks(name, content)
-            remember(path, RANKS[name].sha256, tokenizer.vocabulary)
+            remember_ranks(path, RANKS[name].sha256, tokenizer.vocabulary)
             return tokenizer
     return None
 
@@ -286,7 +286,7 @@ def _load_file(path: Path, name: str, given: "Given | None" = None) -> Tokenizer
     known = {"gpt2": "gpt2", "r50k": "gpt2", "cl100k": "cl100k", "o200k": "o200k"}
     published = next((known[start] for start in known if path.stem.lower().startswith(start)), None)
     if path.suffix == ".tiktoken" and published and not given:
-        ranks = recall(path, RANKS[published].sha256) or _ranks_of_file(path, published)
+        ranks = recall_ranks(path, RANKS[published].sha256) or _ranks_of_file(path, published)
         return _tokenizer(published, ranks, str(path))
     from tokenizer import formats
 
@@ -314,5 +314,5 @@ def _ranks_of_file(path: Path, published: str) -> Mapping[bytes, int]:
             "and its content is not as published",
             hint="rename it and say its split: needlepoint tok convert FILE.tiktoken FILE.json --split NAME",
         )
-    remember(path, expected, ranks)
+    remember_ranks(path, expected, ranks)
     return ranks

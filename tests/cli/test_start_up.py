@@ -22,8 +22,8 @@ import sys
 from cli.main import needlepoint
 from tokenizer import packed, registry
 seen = []
-whole, read = packed.PackedRanks.whole, registry.ranks_from_member
-packed.PackedRanks.whole = lambda self: (seen.append("whole"), whole(self))[1]
+whole, read = packed.PackedVocabulary.whole, registry.ranks_from_member
+packed.PackedVocabulary.whole = lambda self: (seen.append("whole"), whole(self))[1]
 registry.ranks_from_member = lambda *arguments: (seen.append("read"), read(*arguments))[1]
 needlepoint(sys.argv[1:], standalone_mode=False)
 print([name for name in {HEAVY!r} if name in sys.modules], seen, file=sys.stderr)

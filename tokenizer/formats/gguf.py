@@ -14,7 +14,9 @@ from tokenizer.byte_alphabet import from_letters
 from tokenizer.encoding import Tokenizer
 from tokenizer.errors import UserError
 from tokenizer.formats.files import LARGEST, brief, check_regular
+from tokenizer.formats.kept import kept_or_read
 from tokenizer.formats.vocabulary import bytes_of_letters, check_alphabet
+from tokenizer.packed_cache import is_settled, state
 from tokenizer.splits import Split
 
 _NUMBERS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
@@ -53,13 +55,19 @@ _WHOLE_PIECES = frozenset(("llama-bpe", "llama3", "llama-v3", "falcon3"))
 
 
 def read(path: Path, name: str) -> Tokenizer:
-    """Read the tokenizer of a model.
+    """Read the tokenizer of a model; of one that was read before it is opened from the cache.
 
     Raises:
         UserError: the file is malformed (with the byte where), or its tokenizer is none that can be given exactly.
     """
-    found = read_metadata(path, lambda key: key.startswith(_PREFIX) and key.removeprefix(_PREFIX) in _WANTED)
-    return _Vocabulary({key.removeprefix(_PREFIX): value for key, value in found.items()}, str(path)).tokenizer(name)
+
+    def read_now() -> Tokenizer:
+        found = read_metadata(path, lambda key: key.startswith(_PREFIX) and key.removeprefix(_PREFIX) in _WANTED)
+        values = {key.removeprefix(_PREFIX): value for key, value in found.items()}
+        return _Vocabulary(values, str(path)).tokenizer(name)
+
+    check_regular(path)
+    return kept_or_read(name, state(path), read_now) if is_settled(path) else read_now()
 
 
 def read_metadata(path: Path, wanted: Callable[[str], bool]) -> dict[str, Any]:

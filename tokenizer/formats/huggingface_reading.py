@@ -6,6 +6,7 @@ for it. Post-processors are passed over: ids are those of `encode(text, add_spec
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,12 +15,14 @@ from tokenizer.encoding import Tokenizer
 from tokenizer.errors import UsageError, UserError
 from tokenizer.formats.files import AGAIN, brief, parse_json, read_bytes
 from tokenizer.formats.huggingface import PATTERNS
+from tokenizer.formats.kept import kept_or_read
 from tokenizer.formats.vocabulary import bytes_of_letters, check_alphabet, check_ids
 from tokenizer.splits import NAMED_PATTERNS, NO_SPLIT, Split, make_split
 
 _KEYS = frozenset(
     "version truncation padding added_tokens normalizer pre_tokenizer post_processor decoder model".split()
 )
+_LARGE = 1 << 20  # bytes; a smaller file is read in no time
 _LONGEST_PATTERN = 5000  # characters; real ones have a few hundred
 _LONGEST_ADDED = 1000  # characters; real ones have a few dozen
 _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"  # as ByteLevel spells it
@@ -36,12 +39,17 @@ _COMPLETE = frozenset(
 
 
 def read(path: Path, name: str) -> Tokenizer:
-    """Read a file.
+    """Read a file; a large one that was read before is opened from the cache.
 
     Raises:
         UserError: it cannot be read, is malformed, or holds what we cannot do; the message names the place.
     """
-    return _File(parse_json(read_bytes(path), str(path)), str(path)).tokenizer(name)
+    content, source = read_bytes(path), str(path)
+
+    def read_now() -> Tokenizer:
+        return _File(parse_json(content, source), source).tokenizer(name)
+
+    return read_now() if len(content) < _LARGE else kept_or_read(name, content, read_now)
 
 
 class _File:
@@ -82,7 +90,7 @@ class _File:
         ids = check_ids(self.model.get("vocab"), self.source, "model.vocab")
         merges = self.merges(ids)
         specials, literals = self.added_tokens(ids, {part for left, right in merges for part in (left + right, left)})
-        ordinary = {text: one for text, one in ids.items() if text not in specials}
+        ordinary = {text: one for text, one in sorted(ids.items(), key=itemgetter(1)) if text not in specials}
         vocabulary = bytes_of_letters(ordinary, self.source, "model.vocab")
         check_alphabet(vocabulary, self.source, "model.vocab")
         spelled = dict(zip(ordinary, vocabulary, strict=True))
@@ -117,22 +125,21 @@ class _File:
 
     def merges(self, ids: Mapping[str, int]) -> list[tuple[str, str]]:
         """The merges, best first; of one that stands twice the second counts, as in `tokenizers`."""
-        merges: dict[tuple[str, str], None] = {}
+        merges: list[tuple[str, str]] = []
         for place, entry in enumerate(self.items(self.model.get("merges"), "model.merges")):
             if isinstance(entry, str) and entry.startswith("#version"):
                 continue
             pair = entry.split(" ") if isinstance(entry, str) else entry
-            if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(part, str) and part for part in pair):
+            left, right = pair if isinstance(pair, list) and len(pair) == 2 else ("", "")
+            if not (left and right and isinstance(left, str) and isinstance(right, str)):
                 self.malformed(f"model.merges[{place}]", f"should be two tokens and is {brief(entry)}")
-            left, right = pair
-            for part in (left, right, left + right):
-                if part not in ids:
-                    self.malformed(
-                        f"model.merges[{place}]", f"needs the token {brief(part)}, which is not in model.vocab"
-                    )
-            merges.pop((left, right), None)
-            merges[left, right] = None
-        return list(merges)
+            if not (left in ids and right in ids and left + right in ids):
+                absent = next(part for part in (left, right, left + right) if part not in ids)
+                self.malformed(
+                    f"model.merges[{place}]", f"needs the token {brief(absent)}, which is not in model.vocab"
+                )
+            merges.append((left, right))
+        return [*reversed(dict.fromkeys(reversed(merges)))]
 
     def added_tokens(self, ids: Mapping[str, int], merged: set[str]) -> tuple[dict[str, int], set[str]]:
         """The added tokens with their ids, and those among them that are not special but always read."""

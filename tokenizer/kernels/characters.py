@@ -8,8 +8,8 @@ Every code point has one class byte, made of the bits below, so that each class 
     [\r\n]                  NEWLINE            [^\r\n\p{L}\p{N}]                 PREFIX
     [\r\n/]                 TAIL
 
-A byte that is not UTF-8 is one code point of the class OTHER. Positions are addresses of bytes, and `stop` is the end
-of the text.
+A byte that is not UTF-8 is one code point, 0xDC00 and its value, which is OTHER. Positions are addresses of bytes, and
+`stop` is the end of the text.
 """
 
 from functools import cache
@@ -26,6 +26,7 @@ PREFIX = BLANK | OTHER
 
 SPACE, APOSTROPHE, SLASH, LINE_FEED, RETURN = b" '/\n\r"
 FOLD = 0x20  # the difference between an ASCII letter and the other case of it
+_BROKEN = 0xDC00  # and its value: the code point for a byte that is not UTF-8, as `splits.as_text` has it
 
 
 @cache
@@ -80,7 +81,7 @@ def look(classes: int, p: int, stop: int) -> tuple[int, int]:
         point = ((byte & 0x07) << 18) + (_tail(p + 1, stop) << 12) + (_tail(p + 2, stop) << 6) + _tail(p + 3, stop)
         if 0x10000 <= point <= 0x10FFFF:
             return load_u8(classes + point), 4
-    return OTHER, 1
+    return load_u8(classes + _BROKEN + byte), 1
 
 
 # Compiling `ord` or `in` costs more than all of what follows.

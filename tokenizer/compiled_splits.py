@@ -1,0 +1,90 @@
+"""Cut bytes into pre-tokens with the kernels where they know how, and with the regex engine where they do not.
+
+Import this only for long texts: it imports NumPy.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from tokenizer.automaton import Automaton, automaton
+from tokenizer.kernels import automata as kernels
+from tokenizer.kernels.compiling import make_ready
+from tokenizer.kernels.memory import Fields, allocate, borrow
+from tokenizer.kernels.scanning import SPLITS, class_table, find_pieces
+from tokenizer.safe_cuts import cuts_safely
+from tokenizer.splits import NAMED_PATTERNS, Split
+
+Numbers = npt.NDArray[np.int64]
+
+_BATCH = 1 << 16  # pieces that are scanned at a time
+
+
+class CompiledSplit:
+    """A split and the fastest way to it. May be used by several threads at once.
+
+    Attributes:
+        scanner: the number of its hand-written scanner in `kernels/scanning.py`; None if it has none. With a scanner
+            other kernels cut by themselves; without one they must be given what `piece_ends` tells.
+        cuts_safely: texts may be cut where `kernels.scanning.safe_cut` says.
+
+    Example: CompiledSplit(make_split("cl100k")).scanner == SPLITS["cl100k"]
+    """
+
+    def __init__(self, split: Split) -> None:
+        is_named = NAMED_PATTERNS.get(split.name) == split.pattern and not split.before
+        self.scanner = SPLITS.get(split.name) if is_named else None
+        self._split = split
+        steps = [] if self.scanner is not None else _automata(split)
+        self.cuts_safely = self.scanner is not None or (bool(steps) and cuts_safely(steps))
+        self._steps = [_fields(step) for step in steps]
+        if steps:
+            make_ready(kernels.cut_texts)  # here, where Ctrl-C ends a compilation, and not in a thread
+
+    def piece_ends(self, data: bytes | memoryview, text_ends: Numbers) -> Numbers:
+        """Where the pieces end of texts that lie one behind the other, and each of which ends where this tells."""
+        if self.scanner is not None:
+            return _scanned(self.scanner, data, text_ends)
+        if self._steps:
+            for step in self._steps:
+                text_ends = _cut(step, data, text_ends)
+            return text_ends
+        texts = [(start, bytes(data[start:end])) for start, end in pairwise([0, *text_ends.tolist()])]
+        ends = [start + end for start, text in texts for _, end in self._split.split_spans(text)]
+        return np.array(ends, np.int64)
+
+
+def _automata(split: Split) -> list[Automaton]:
+    """The automata of the steps of a split; none if one of them has none."""
+    found = [automaton(pattern, split.dialect) for pattern in (*split.before, split.pattern)]
+    return [each for each in found if each is not None] if None not in found else []
+
+
+def _fields(step: Automaton) -> Fields:
+    fields = Fields(kernels.AUTOMATON_FIELDS)
+    fields[kernels.TABLE] = borrow(np.array(step.table, np.int32))
+    fields[kernels.WIDTH] = step.width
+    fields[kernels.SYMBOLS] = borrow(step.symbols)
+    return fields
+
+
+def _scanned(scanner: int, data: bytes | memoryview, text_ends: Numbers) -> Numbers:
+    text, room = borrow(data), allocate(8 * _BATCH)
+    found, start = [], 0
+    for end in text_ends.tolist():
+        while start < end:
+            count = find_pieces(scanner, class_table().address, text.address, start, end, room.address, _BATCH)
+            found.append(room.view(np.int64)[:count].copy())
+            start = int(found[-1][-1])
+    return np.concatenate(found) if found else np.empty(0, np.int64)
+
+
+def _cut(step: Fields, data: bytes | memoryview, text_ends: Numbers) -> Numbers:
+    text, given, progress = borrow(data), borrow(text_ends), Fields(kernels.PROGRESS_FIELDS)
+    room = np.empty(len(data), np.int64)  # of which nothing is taken that is not used
+    ends = borrow(room)
+    arguments = step.address, text.address, given.address, text_ends.size, ends.address, progress.address
+    while not kernels.cut_texts(*arguments):
+        pass  # between calls Ctrl-C can come through
+    return room[: progress[kernels.COUNT]].copy()
