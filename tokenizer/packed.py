@@ -229,35 +229,40 @@ def pack(ids: Mapping[bytes, int], merges: Sequence[tuple[bytes, bytes]] | None 
         KeyError: a merge has a part that is no token, or makes none.
     """
     tokens = sorted(ids, key=ids.__getitem__)
-    slot_count = 1 << (2 * len(tokens)).bit_length()  # no more than half of them are taken, so that searches are short
-    slots = array("I", bytes(_NUMBER * slot_count))
-    for number, token in enumerate(tokens, start=1):
-        slot = crc32(token) & (slot_count - 1)
-        while slots[slot]:
-            slot = (slot + 1) & (slot_count - 1)
-        slots[slot] = number
+    slots = _slots(tokens)
     listed = () if merges is None else _merge_tables(tokens, merges)
     tables = [slots, *listed]
     start = _HEADER.size + _NUMBER * (2 * len(tokens) + 1 + sum(map(len, tables)))
     places = array("I", accumulate(map(len, tokens), initial=start))
     numbers = [array("I", map(ids.__getitem__, tokens)), places, *tables]
     text = json.dumps(details).encode()
-    counts = len(tokens), slot_count, 0 if merges is None else 1 + len(merges), len(text)
+    counts = len(tokens), len(slots), 0 if merges is None else 1 + len(merges), len(text)
     header = _HEADER.pack(0, _MAGIC, _ORDER, *counts)[_NUMBER:]
     checked = b"".join((header, *(table.tobytes() for table in numbers), *tokens, text))
     return struct.pack("=I", crc32(checked)) + checked
 
 
+def _slots(tokens: Sequence[bytes]) -> "array[int]":
+    size = 1 << (2 * len(tokens)).bit_length()  # no more than half of them are taken, so that searches are short
+    slots = [0] * size
+    for number, checksum in enumerate(map(crc32, tokens), start=1):
+        slot = checksum & (size - 1)
+        while slots[slot]:
+            slot = (slot + 1) & (size - 1)
+        slots[slot] = number
+    return array("I", slots)
+
+
 def _merge_tables(tokens: Sequence[bytes], merges: Sequence[tuple[bytes, bytes]]) -> "list[array[int]]":
     """The five tables of merges, in their order in the file."""
-    place = {token: number for number, token in enumerate(tokens)}
-    lefts = array("I", (place[left] for left, _ in merges))
-    rights = array("I", (place[right] for _, right in merges))
-    made = array("I", (place[left + right] for left, right in merges))
-    following, first = array("I", bytes(_NUMBER * len(merges))), array("I", bytes(_NUMBER * len(tokens)))
-    for number in reversed(range(len(merges))):
-        following[number], first[made[number]] = first[made[number]], number + 1
-    return [made, lefts, rights, following, first]
+    place = dict(zip(tokens, range(len(tokens)), strict=True))
+    lefts, rights = [place[left] for left, _ in merges], [place[right] for _, right in merges]
+    made = [place[left + right] for left, right in merges]
+    following, first = [], [0] * len(tokens)
+    for number, one in zip(range(len(merges), 0, -1), reversed(made), strict=True):
+        following.append(first[one])
+        first[one] = number
+    return [array("I", table) for table in (made, lefts, rights, following[::-1], first)]
 
 
 def unpack(data: bytes) -> Packed:

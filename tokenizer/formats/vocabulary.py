@@ -2,6 +2,7 @@
 
 import string
 from collections.abc import Container, Mapping
+from itertools import accumulate, pairwise
 from typing import Any
 
 from tokenizer.byte_alphabet import BYTES_BY_LETTER, from_letters, to_letters
@@ -62,17 +63,17 @@ def bytes_of_letters(ids: Mapping[str, int], source: str, key: str) -> dict[byte
     Raises:
         UserError: a token is empty, or holds a character that stands for no byte.
     """
-    vocabulary: dict[bytes, int] = {}
-    for text, one in ids.items():
-        if not text:
-            raise UserError(f"{source}: {key} holds an empty token, of the id {one}", hint=AGAIN)
-        try:
-            vocabulary[from_letters(text)] = one
-        except KeyError as err:
-            raise UserError(
-                f"{source}: {key}[{brief(text)}] holds {brief(err.args[0])}, which stands for no byte", hint=AGAIN
-            ) from err
-    return vocabulary
+    try:
+        data = from_letters("".join(ids))  # each letter is one byte
+    except KeyError as err:
+        text = next(text for text in ids if err.args[0] in text)
+        raise UserError(
+            f"{source}: {key}[{brief(text)}] holds {brief(err.args[0])}, which stands for no byte", hint=AGAIN
+        ) from err
+    if "" in ids:
+        raise UserError(f"{source}: {key} holds an empty token, of the id {ids['']}", hint=AGAIN)
+    ends = accumulate(map(len, ids), initial=0)
+    return {data[start:end]: one for (start, end), one in zip(pairwise(ends), ids.values(), strict=True)}
 
 
 def check_alphabet(vocabulary: Mapping[bytes, int], source: str, key: str) -> None:
