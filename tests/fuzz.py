@@ -23,7 +23,7 @@ from tokenizer.corpus import Chunk
 from tokenizer.kernels import scanning
 from tokenizer.kernels.memory import allocate, borrow
 from tokenizer.plain_encoding import PlainEncoder
-from tokenizer.splits import NAMED_PATTERNS, as_bytes, make_split
+from tokenizer.splits import MODEL_PATTERNS, NAMED_PATTERNS, Split, as_bytes, make_split
 from tokenizer.training import learn
 from tokenizer.unicode_classes import category_runs
 
@@ -89,8 +89,9 @@ def some_vocabulary(draws: random.Random) -> tuple[dict[bytes, int], list[tuple[
 
 def check_scanning(draws: random.Random) -> None:
     """Pieces, in batches of any size, and places where a text may be cut."""
-    data, name = some_bytes(draws), draws.choice(list(NAMED_PATTERNS))
-    expected = [end for _, end in make_split(name).split_spans(data)]
+    data, name = some_bytes(draws), draws.choice([*NAMED_PATTERNS, *MODEL_PATTERNS])
+    split = make_split(name) if name in NAMED_PATTERNS else Split(name, MODEL_PATTERNS[name], "huggingface")
+    expected = [end for _, end in split.split_spans(data)]
     text, classes = borrow(data), scanning.class_table()
     found: list[int] = []
     most = draws.choice([1, 2, 7, 500])

@@ -14,10 +14,14 @@ from tokenizer.kernels.compiling import make_ready
 from tokenizer.kernels.memory import Fields, allocate, borrow
 from tokenizer.kernels.scanning import SPLITS, class_table, find_pieces
 from tokenizer.safe_cuts import cuts_safely
-from tokenizer.splits import NAMED_PATTERNS, Split
+from tokenizer.splits import MODEL_PATTERNS, NAMED_PATTERNS, Split
 
 Numbers = npt.NDArray[np.int64]
 
+# Those that have a scanner; the patterns of models mean the same in both dialects.
+_SCANNED = {(pattern, "tiktoken"): name for name, pattern in (NAMED_PATTERNS | MODEL_PATTERNS).items()} | {
+    (pattern, "huggingface"): name for name, pattern in MODEL_PATTERNS.items()
+}
 _BATCH = 1 << 16  # pieces that are scanned at a time
 _MOST_LINKS = 1000  # states of a chain; real ones have fewer than a hundred
 _FEW_RANGES = 4  # more are not quicker than to try everywhere
@@ -35,8 +39,8 @@ class CompiledSplit:
     """
 
     def __init__(self, split: Split) -> None:
-        is_named = NAMED_PATTERNS.get(split.name) == split.pattern and not split.before
-        self.scanner = SPLITS.get(split.name) if is_named else None
+        name = None if split.before else _SCANNED.get((split.pattern, split.dialect))
+        self.scanner = None if name is None else SPLITS[name]
         self._split = split
         steps = [] if self.scanner is not None else _automata(split)
         self.cuts_safely = self.scanner is not None or (bool(steps) and cuts_safely(steps))

@@ -1,5 +1,6 @@
 """Special tokens in a text: where they are read as tokens, where they are refused, and where they are only text."""
 
+import heapq
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from tokenizer.splits import as_bytes
 Chosen = Collection[str] | Literal["all"]
 Text = str | bytes
 
-_SELDOM = 200  # if only one in so many letters may begin a special token, it is quicker to look for these letters
+_SELDOM, _FEW = 200, 20  # characters from one first letter of special tokens to the next, and how many such letters
 
 
 @dataclass(frozen=True)
@@ -95,13 +96,13 @@ class SpecialTokens:
 
 
 def _found(tokens: frozenset[str], text: Text) -> "Iterator[re.Match[Any]]":
-    kind = type(text)
-    letters = _first_letters(tokens, kind)
-    if _SELDOM * sum(map(text.count, letters)) > len(text):
-        yield from _pattern(tokens, kind).finditer(text)
-        return
-    end = 0
-    for place in sorted(place for letter in letters for place in _places(letter, text)):
+    """Where tokens stand in a text, from left to right."""
+    kind, end = type(text), 0
+    places = heapq.merge(*(_places(letter, text) for letter in _first_letters(tokens, kind)))
+    for number, place in enumerate(places):
+        if number > _FEW and place < _SELDOM * number:  # so many such letters that they are no help
+            yield from _pattern(tokens, kind).finditer(text, max(place, end))
+            return
         if place >= end and (found := _pattern(tokens, kind).match(text, place)):
             yield found
             end = found.end()

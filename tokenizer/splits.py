@@ -1,8 +1,8 @@
 r"""Cut text into pre-tokens: the pieces inside which merges happen and across which they never do.
 
 The patterns have their names from the vocabularies that use them, and are spelled exactly as tiktoken ships them.
-An older spelling of cl100k is in wide use that gives the same ids but cuts white space at the end of a text
-differently (`\s++$` takes it whole), so the two are different patterns here.
+An older spelling of cl100k, llama3 here, is in wide use that gives the same ids but cuts white space at the end of a
+text differently (`\s++$` takes it whole), so the two are different patterns here.
 """
 
 import re
@@ -23,6 +23,18 @@ NAMED_PATTERNS = {
         r"""[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?"""
         r"""|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"""
         r"""|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"""
+    ),
+}
+
+# Patterns of many models, as their `tokenizer.json` spell them: an older one of cl100k, and one that takes each digit.
+MODEL_PATTERNS = {
+    "llama3": (
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+        r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+    ),
+    "qwen2": (
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+        r"|\s*[\r\n]+|\s+(?!\S)|\s+"
     ),
 }
 

@@ -22,7 +22,7 @@ import click
 from rich.console import Console
 
 from tests.bench import corpora
-from tests.bench.engines import DEEPSEEK, ENCODERS, READERS, STARTS, TRAINERS, deepseek, installed
+from tests.bench.engines import ENCODERS, READERS, STARTS, TRAINERS, installed, models
 from tests.bench.report import Row, show
 
 MEGABYTE = corpora.MEGABYTE
@@ -122,7 +122,9 @@ def bench_training(path: Path, vocab_size: int, count: int, engines: Sequence[st
     return summarised(task, dict(rounds(count, {name: lambda name=name: run(name) for name in engines})))  # type: ignore[misc]
 
 
-def bench_encoding(path: Path, vocabulary: str, unit: str, count: int, engines: Sequence[str]) -> list[Row]:
+def bench_encoding(
+    path: Path, vocabulary: str, unit: str, count: int, engines: Sequence[str], name: str | None = None
+) -> list[Row]:
     """The first pass of an object over a text, and the same again in new strings."""
     megabytes = path.stat().st_size / MEGABYTE
 
@@ -136,8 +138,7 @@ def bench_encoding(path: Path, vocabulary: str, unit: str, count: int, engines: 
         first, *again = (one["wall_s"] for one in done.passes)
         return {"first_s": first, "again_s": min(again), "mb": megabytes, "peak_mb": done.peak_mb}
 
-    name = DEEPSEEK if vocabulary == deepseek() else vocabulary
-    task = f"encode {path.stem}, {megabytes:.0f} MB, {name}, {unit}"
+    task = f"encode {path.stem}, {megabytes:.0f} MB, {name or vocabulary}, {unit}"
     return summarised(task, dict(rounds(count, {name: lambda name=name: run(name) for name in engines})))  # type: ignore[misc]
 
 
@@ -261,9 +262,11 @@ def _tasks(
         yield lambda: bench_encoding(paths[0], "cl100k", "documents", count, encoders)
         yield lambda: bench_encoding(paths[0], "o200k", "whole", count, encoders)
         readers = [name for name in encoders if name in READERS]
-        if file := deepseek():
+        for name, file in models().items():
             for path in paths:
-                yield lambda path=path: bench_encoding(path, file, "whole", count, readers)  # type: ignore[misc]
+                yield lambda path=path, name=name, file=file: bench_encoding(  # type: ignore[misc]
+                    path, file, "whole", count, readers, name
+                )
     if "train" in wanted:
         path = corpus or _corpus(place / "mixed.txt", "mixed", train_mb)
         yield lambda: bench_training(path, 32768, count, trainers)

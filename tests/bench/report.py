@@ -86,14 +86,15 @@ def readme() -> Iterator[str]:
     yield ""
     yield "Encoding with cl100k to an array, MB/s, a text for the first time / again, as a new string:"
     yield ""
-    kinds = {"English": "english", "code": "code", "many languages": "multilingual", "made-up words": "made-up"}
-    tasks = {
-        title: [row for row in rows if row["task"].startswith(f"encode {kind},") and ", cl100k, whole" in row["task"]]
-        for title, kind in kinds.items()
-    }
-    tasks = {title: found for title, found in tasks.items() if found}
+    tasks = _encoding_tasks(rows, "cl100k")
     tasks["2 KB documents"] = [row for row in rows if row["task"].endswith(", cl100k, documents")]
     yield from _markdown(["", *tasks], (_encoding_cells(engine, tasks.values()) for engine in _engines(tasks.values())))
+    yield "The same with models' own tokenizers, 152,000 tokens of Qwen's and 128,000 of DeepSeek's:"
+    yield ""
+    for model in ("Qwen", "DeepSeek"):
+        tasks = _encoding_tasks(rows, model)
+        cells = (_encoding_cells(engine, tasks.values()) for engine in _engines(tasks.values()))
+        yield from _markdown([model, *tasks], cells)
     training = [row for row in rows if row["task"].startswith("train ")]
     yield f"Training, {training[0]['task'].split(', ', 1)[1]}:"
     yield ""
@@ -117,6 +118,18 @@ def readme() -> Iterator[str]:
     yield "```text"
     yield from list(curves([row for row in rows if row["task"] == "curve"]))[:-1]
     yield "```"
+
+
+def _encoding_tasks(rows: Sequence[Row], vocabulary: str) -> dict[str, Sequence[Row]]:
+    """The rows of each kind of text that was encoded whole."""
+    kinds = {"English": "english", "code": "code", "many languages": "multilingual", "made-up words": "made-up"}
+    tasks = {
+        title: [
+            row for row in rows if row["task"].startswith(f"encode {kind},") and f", {vocabulary}, wh" in row["task"]
+        ]
+        for title, kind in kinds.items()
+    }
+    return {title: found for title, found in tasks.items() if found}
 
 
 def _engines(tasks: Iterable[Sequence[Row]]) -> list[str]:

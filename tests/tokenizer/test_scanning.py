@@ -12,10 +12,12 @@ import pytest
 import regex
 
 from tokenizer import unicode_classes
-from tokenizer.splits import NAMED_PATTERNS, as_text, make_split, piece_bytes
+from tokenizer.splits import MODEL_PATTERNS, NAMED_PATTERNS, Split, as_text, piece_bytes
 
 ROOT = Path(__file__).parents[2]
 Texts = Callable[[int, str], Iterator[str]]
+
+PATTERNS = NAMED_PATTERNS | MODEL_PATTERNS
 
 # Neighbours that the formulas of whole blocks must tell apart: contractions, prefixes, line ends, marks, cases.
 MIXTURES = (
@@ -37,7 +39,11 @@ def oracle(name: str) -> regex.Pattern[str]:
         inside = re.sub(r"\\p\{(\w+)\}|\\s", ranges, match[0].strip("[]").replace(r"\S", r"^\s"))
         return f"[{inside}]"
 
-    return regex.compile(re.sub(r"\[[^]]*\]|\\p\{\w+\}|\\[sS]", spell, NAMED_PATTERNS[name]), regex.V0)
+    return regex.compile(re.sub(r"\[[^]]*\]|\\p\{\w+\}|\\[sS]", spell, PATTERNS[name]), regex.V0)
+
+
+def split_of(name: str) -> Split:
+    return Split(name, PATTERNS[name], "tiktoken" if name in NAMED_PATTERNS else "huggingface")
 
 
 def ends_of(pieces: list[str]) -> list[int]:
@@ -77,15 +83,15 @@ def mixed_data(seed: str) -> Iterator[bytes]:
         yield bytes(data)
 
 
-@pytest.mark.parametrize("name", NAMED_PATTERNS)
+@pytest.mark.parametrize("name", PATTERNS)
 def test_pieces_are_those_of_regex(name: str, fuzz_texts: Texts) -> None:
     for text in fuzz_texts(2000, f"scanning {name}"):
         assert scan(name, text.encode()) == ends_of(oracle(name).findall(text)), ascii(text)
 
 
-@pytest.mark.parametrize("name", NAMED_PATTERNS)
+@pytest.mark.parametrize("name", PATTERNS)
 def test_pieces_of_any_bytes_do_not_depend_on_how_many_are_asked_for(name: str, fuzz_texts: Texts) -> None:
-    split = make_split(name)
+    split = split_of(name)
     room = itertools.cycle((1 << 20, 1, 64, 65, 70, 100))
     for text, mixture, most in zip(fuzz_texts(1500, name), mixed_data(name), room, strict=False):
         data = mixture + text.encode()
@@ -94,24 +100,24 @@ def test_pieces_of_any_bytes_do_not_depend_on_how_many_are_asked_for(name: str, 
         assert ends_of(oracle(name).findall(as_text(data))) == expected, data
 
 
-@pytest.mark.parametrize("name", NAMED_PATTERNS)
+@pytest.mark.parametrize("name", PATTERNS)
 def test_the_text_ends_where_it_is_said_to(name: str) -> None:
     data = "Don't  \r\n\n  stop, 世界's 12345 A\u0301bc//\n/ x…\u3000\u3000é" * 3
-    split = make_split(name)
+    split = split_of(name)
     for size in range(len(data.encode())):
         expected = ends_of(split.pieces(as_text(data.encode()[:size])))
         assert scan(name, data.encode(), size=size) == expected, size
 
 
-@pytest.mark.parametrize("name", NAMED_PATTERNS)
+@pytest.mark.parametrize("name", PATTERNS)
 def test_real_text(name: str) -> None:
-    split = make_split(name)
+    split = split_of(name)
     for path in [*ROOT.glob("samples/texts/*.txt"), *ROOT.glob("tokenizer/*.py")]:
         data = path.read_bytes()
         assert scan(name, data) == ends_of(split.pieces(as_text(data))), path
 
 
-@pytest.mark.parametrize("name", NAMED_PATTERNS)
+@pytest.mark.parametrize("name", PATTERNS)
 @pytest.mark.parametrize("unit", [b"a", b"A", b" ", b"\n", b" \t\n", b"\xe4\xb8\x96", b"\xe3\x80\x80\n", b"!", b"\xff"])
 def test_long_runs_are_one_piece_and_take_linear_time(name: str, unit: bytes) -> None:
     data = unit * (3_000_000 // len(unit))  # the time limit of all tests would notice anything else
@@ -119,7 +125,7 @@ def test_long_runs_are_one_piece_and_take_linear_time(name: str, unit: bytes) ->
     assert scan(name, b"(" + data + b"x")[-1] == len(data) + 2
 
 
-@pytest.mark.parametrize("name", NAMED_PATTERNS)
+@pytest.mark.parametrize("name", PATTERNS)
 def test_halves_of_a_safe_cut_have_the_pieces_of_the_whole(name: str, fuzz_texts: Texts) -> None:
     from tokenizer.kernels.memory import borrow
     from tokenizer.kernels.scanning import safe_cut

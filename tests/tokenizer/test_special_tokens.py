@@ -1,13 +1,14 @@
 """Special tokens in a text: read, refused or taken as text, as tiktoken does it."""
 
+import re
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tokenizer import Tokenizer, UsageError, UserError
-from tokenizer.special_tokens import Chosen
+from tokenizer import Tokenizer, UsageError, UserError, special_tokens
+from tokenizer.special_tokens import Chosen, SpecialTokens
 from tokenizer.training import train_on
 
 SPECIALS = ("<|endoftext|>", "<|fim_prefix|>", "<|endofprompt|>")
@@ -41,6 +42,22 @@ def test_what_is_allowed_and_what_is_refused_is_as_in_tiktoken(
     assert ours.encode(text, **options) == ours.encode_array(text, **options).tolist() == expected
     assert ours.count(text, **options) == len(expected) == len(ours.offsets(text, **options))
     assert ours.decode(expected) == text
+
+
+@given(parts=st.lists(st.sampled_from(["<", "<|", "|", "<|a|>", "|a|", "|a|>", "b<", "é", "x" * 9]), max_size=40))
+def test_tokens_are_found_wherever_and_however_often_they_stand(parts: list[str]) -> None:
+    ids = {"<|a|>": 0, "|a|": 1, "|a|>b": 2, "b<": 3, "é<|": 4}
+    pattern = "|".join(map(re.escape, sorted(ids, key=len, reverse=True)))
+    text = "".join(parts)
+    cut = SpecialTokens("mine", ids, frozenset()).cutter("all", ())
+    for seldom in (0, 3, 200):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(special_tokens, "_SELDOM", seldom)
+            patched.setattr(special_tokens, "_FEW", 2)
+            found, of_bytes = cut(text), cut(text.encode())
+        assert [one for _, one in found[:-1]] == [ids[token] for token in re.findall(pattern, text)]
+        assert [part for part, _ in found] == re.split(pattern, text)
+        assert of_bytes == [(part.encode(), one) for part, one in found]
 
 
 def test_special_tokens_are_refused_unless_spoken_for(trained: Tokenizer) -> None:

@@ -17,7 +17,7 @@ from tokenizer.formats.files import AGAIN, brief, parse_json, read_bytes
 from tokenizer.formats.huggingface import PATTERNS
 from tokenizer.formats.kept import kept_or_read
 from tokenizer.formats.vocabulary import bytes_of_letters, check_alphabet, check_ids
-from tokenizer.splits import NAMED_PATTERNS, NO_SPLIT, Split, make_split
+from tokenizer.splits import MODEL_PATTERNS, NAMED_PATTERNS, NO_SPLIT, Split, make_split
 
 _KEYS = frozenset(
     "version truncation padding added_tokens normalizer pre_tokenizer post_processor decoder model".split()
@@ -28,14 +28,8 @@ _LONGEST_ADDED = 1000  # characters; real ones have a few dozen
 _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"  # as ByteLevel spells it
 # What ByteLevel's neighbour `Digits` takes for a digit: \p{N}, and numerals that were added to Unicode later on.
 _DIGIT = r"[\p{N}\x{11DE0}-\x{11DE9}\x{16FF4}-\x{16FF6}]"
-_OLDER_CL100K = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
 # Patterns that leave no character of any text unmatched, so that it makes no difference what becomes of the rest.
-_COMPLETE = frozenset(
-    {*NAMED_PATTERNS.values(), *PATTERNS.values(), _GPT2, _OLDER_CL100K, _OLDER_CL100K.replace("{1,3}", "")}
-)
+_COMPLETE = frozenset({*NAMED_PATTERNS.values(), *PATTERNS.values(), *MODEL_PATTERNS.values(), _GPT2})
 
 
 def read(path: Path, name: str) -> Tokenizer:

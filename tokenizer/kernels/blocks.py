@@ -160,11 +160,11 @@ def starts_of_gpt2(classes: int, p: int, stop: int) -> int:
 
 
 @helper
-def starts_of_cl100k(classes: int, p: int, stop: int) -> int:
+def starts_of_cl100k(classes: int, p: int, stop: int, digits: int) -> int:
     r"""Where pieces begin.
 
     `'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+` and white space,
-    `\s++$|\s*[\r\n]|\s+(?!\S)|\s`.
+    `\s++$|\s*[\r\n]|\s+(?!\S)|\s`; with so many digits, 3 or 1.
     """
     spaces, newlines, white, numbers, upper, lower, far = _ascii(p)
     letters = upper | lower
@@ -176,7 +176,8 @@ def starts_of_cl100k(classes: int, p: int, stop: int) -> int:
         letters |= far_letters
         other |= far_other
     signs = _firsts(other) & ~(spaces << 1)
-    starts = (_firsts(letters) & ~_after_prefix(white & ~newlines, signs, inner)) | _groups_of_three(numbers) | signs
+    starts = (_firsts(letters) & ~_after_prefix(white & ~newlines, signs, inner)) | signs
+    starts |= _groups_of_three(numbers) if digits > 1 else numbers
     starts |= _white_starts(white, newlines, letters | numbers)
     starts = _cut_contractions(starts, letters, p, stop, FOLD)
     return _certain(starts, white, min(size, _unclear_white(white, newlines)))

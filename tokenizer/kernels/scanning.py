@@ -28,8 +28,8 @@ from tokenizer.kernels.memory import leading_zeros, load_u8, store_i64, trailing
 
 __all__ = ["SPLITS", "class_table", "find_pieces", "safe_cut"]
 
-_GPT2, _CL100K, _O200K = 0, 1, 2
-SPLITS = {"gpt2": _GPT2, "cl100k": _CL100K, "o200k": _O200K}
+_GPT2, _CL100K, _O200K, _LLAMA3, _QWEN2 = range(5)
+SPLITS = {"gpt2": _GPT2, "cl100k": _CL100K, "o200k": _O200K, "llama3": _LLAMA3, "qwen2": _QWEN2}
 
 
 @helper
@@ -59,10 +59,10 @@ def _piece_of_gpt2(classes: int, p: int, stop: int) -> int:
 
 
 @helper
-def _piece_of_cl100k(classes: int, p: int, stop: int) -> int:
+def _piece_of_cl100k(classes: int, p: int, stop: int, digits: int) -> int:
     r"""The end of the piece at p, or p if it is white space.
 
-    `'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+`
+    `'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+`, or with so many digits.
     """
     end = contraction_end(p, stop, FOLD)
     if end > p:
@@ -72,7 +72,7 @@ def _piece_of_cl100k(classes: int, p: int, stop: int) -> int:
     if kind & LETTER:
         return _run(classes, after, stop, LETTER)
     if kind & NUMBER:
-        return _number(classes, after, stop)
+        return _number(classes, after, stop) if digits > 1 else after
     following, following_size = look(classes, after, stop)
     if kind & PREFIX and following & LETTER:
         return _run(classes, after + following_size, stop, LETTER)
@@ -146,8 +146,8 @@ def _number(classes: int, p: int, stop: int) -> int:
 def _white_space(split: int, classes: int, p: int, stop: int) -> int:
     r"""The end of the piece at p where nothing else begins: `\s++$|\s+(?!\S)|\s`, and what the splits add to that.
 
-    cl100k: `\s++$|\s*[\r\n]|\s+(?!\S)|\s`, o200k: `\s*[\r\n]+|\s+(?!\S)|\s+`. A run makes three pieces at most, so that
-    looking at all of it each time takes linear time.
+    cl100k: `\s++$|\s*[\r\n]|\s+(?!\S)|\s`, the others: `\s*[\r\n]+|\s+(?!\S)|\s+`. A run makes three pieces at most, so
+    that looking at all of it each time takes linear time.
     """
     first = last = p
     newline_end = 0
@@ -158,7 +158,7 @@ def _white_space(split: int, classes: int, p: int, stop: int) -> int:
         if kind & NEWLINE:
             newline_end = p
         kind, size = look(classes, p, stop)
-    if newline_end and (split == _O200K or (split == _CL100K and p < stop)):
+    if newline_end and split != _GPT2 and (split != _CL100K or p < stop):
         return newline_end
     return p if p == stop or last == first else last
 
@@ -193,10 +193,10 @@ def find_pieces(split: int, classes: int, data: int, start: int, end: int, ends:
         if p + 64 <= stop and count + 64 <= most:
             if split == _GPT2:
                 starts = starts_of_gpt2(classes, p, stop)
-            elif split == _CL100K:
-                starts = starts_of_cl100k(classes, p, stop)
-            else:
+            elif split == _O200K:
                 starts = starts_of_o200k(classes, p, stop)
+            else:
+                starts = starts_of_cl100k(classes, p, stop, 1 if split == _QWEN2 else 3)
             starts &= ~1  # the piece at p ends where another begins
             if starts:
                 count = _store_places(starts, p - data, ends, count)
@@ -204,10 +204,10 @@ def find_pieces(split: int, classes: int, data: int, start: int, end: int, ends:
                 continue
         if split == _GPT2:
             piece_end = _piece_of_gpt2(classes, p, stop)
-        elif split == _CL100K:
-            piece_end = _piece_of_cl100k(classes, p, stop)
-        else:
+        elif split == _O200K:
             piece_end = _piece_of_o200k(classes, p, stop)
+        else:
+            piece_end = _piece_of_cl100k(classes, p, stop, 1 if split == _QWEN2 else 3)
         p = piece_end if piece_end > p else _white_space(split, classes, p, stop)
         store_i64(ends + 8 * count, p - data)
         count += 1
