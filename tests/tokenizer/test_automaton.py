@@ -172,6 +172,9 @@ def test_long_work_is_done_in_turns() -> None:
     data = b"a" * 10_000  # every attempt looks at all that is left: three times as often as one turn allows
     assert compiled_ends(CompiledSplit(make_split("a+b|a")), data) == list(range(1, 10_001))
     assert compiled_ends(CompiledSplit(make_split("a+b|c")), data) == [10_000]
+    data = "世é".encode() + "世".encode() * 5_700_000  # a turn ends two bytes after a character begins
+    ends = CompiledSplit(make_split(r"[\s\S]")).piece_ends(data, np.array([len(data)]))
+    assert np.array_equal(ends, [3, *range(5, len(data) + 1, 3)])
 
 
 @pytest.mark.parametrize(

@@ -58,11 +58,14 @@ def _match(automaton: int, p: int, stop: int) -> tuple[int, int]:
 
 
 @helper
-def _chain(automaton: int, p: int, stop: int, base: int, ends: int, count: int) -> int:
-    """Write the ends, counted from base, of pieces that follow each other from p on; return how many there are then."""
+def _chain(automaton: int, p: int, near: int, stop: int, base: int, ends: int, count: int) -> int:
+    """Write the ends, counted from base, of pieces that follow each other from p on; return how many there are then.
+
+    The text ends at stop; no piece is looked for from `near` on.
+    """
     symbols, chain = load_i64(automaton + SYMBOLS), load_i64(automaton + CHAIN)
     row, before = load_i64(automaton + START), p
-    while p < stop:
+    while p < near:
         byte = load_u8(p)
         if byte < 0x80:
             symbol, size = load_u8(symbols + byte), 1
@@ -117,7 +120,8 @@ def cut_texts(automaton: int, data: int, text_ends: int, texts: int, ends: int, 
                 store_i64(ends + 8 * count, p - data)
                 count += 1
             store_i64(ends + 8 * count, match_end - data)
-            count = _chain(automaton, match_end, min(stop, match_end + _PATIENCE), data, ends, count + 1)
+            near = min(stop, match_end + _PATIENCE)
+            count = _chain(automaton, match_end, near, stop, data, ends, count + 1)
             p = cut = data + load_i64(ends + 8 * count - 8)
             looked_at += p - match_end
         if p >= stop:
