@@ -21,6 +21,8 @@ Numbers = dict[bytes, int]
 Merges = Sequence[tuple[bytes, bytes]]
 
 _LONGEST_TOKEN = 1 << 16  # bytes
+_BYTES = tuple(bytes([byte]) for byte in range(256))
+_NO_ID = -1  # of a byte that has no token, and is in no text that is encoded
 
 
 class Unsupported(Exception):
@@ -61,7 +63,7 @@ class Vocabulary:
         linear = self.one_recipe_each = self._enter_merges(rows, merges)
         # A piece that is a token needs no merging if merging surely gives this token, or if nobody asks for merging.
         sure = self._count if linear else 0
-        known = len(vocabulary) if whole_pieces else sure
+        known = sizes.size - len(special_tokens) if whole_pieces else sure
         if (sizes[sure:known] > LONGEST).any():
             raise Unsupported("it has tokens of more than 256 bytes that are not made of two others")
         self._enter_tokens(places[:known], sizes[:known], rows.ids[:known])
@@ -140,7 +142,7 @@ class _Rows(NamedTuple):
     """All tokens, those that merging knows first: by their number, the single bytes in front.
 
     Attributes:
-        data: their bytes, one token behind the other.
+        data: their bytes, one token behind the other; a byte that has no token is there as well.
         sizes: the bytes of each.
         ids: the id of each.
         numbered: how many merging knows; ordinary tokens that nothing makes follow, and then the special ones.
@@ -175,34 +177,33 @@ def _rows(vocabulary: Mapping[bytes, int], special_tokens: Mapping[str, int], me
 
 
 def _rows_of_packed(vocabulary: PackedVocabulary, merges: PackedMerges | None) -> _Rows | None:
-    """The ordinary tokens of a packed file, if every byte has one, without looking at them one by one."""
+    """The ordinary tokens of a packed file, without looking at them one by one."""
     places, ids = np.array(vocabulary.places, np.int64), np.array(vocabulary.ids, np.int64)
     data, starts, sizes = np.frombuffer(vocabulary.data, np.uint8), places[:-1], np.diff(places)
-    single = np.flatnonzero(sizes == 1)
-    if single.size < 256 or (sizes == 0).any():
+    if (sizes == 0).any():
         return None
     _check_ids([vocabulary.highest])
-    single = single[np.argsort(data[starts[single]])]
     if merges is None:
         made = np.flatnonzero(sizes > 1)
     else:
         every = np.array(merges.made, np.int64)
         made = every[np.array(merges.first, np.int64)[every] == np.arange(1, every.size + 1)]
-    numbered = np.concatenate([single, made])
+    single = np.flatnonzero(sizes == 1)
     number = np.full(sizes.size, -1)
-    number[numbered] = np.arange(numbered.size)
-    order = np.concatenate([numbered, np.flatnonzero(number < 0)])
-    ends = np.cumsum(sizes[order])
-    each = np.arange(ends[-1]) + np.repeat(starts[order] - ends + sizes[order], sizes[order])
+    number[single] = data[starts[single]]
+    number[made] = np.arange(256, 256 + made.size)
+    longer = np.concatenate([made, np.flatnonzero(number < 0)])
+    ids_of_bytes = np.full(256, _NO_ID)
+    ids_of_bytes[number[single]] = ids[single]
+    ends = np.cumsum(sizes[longer])
+    each = np.arange(sizes[longer].sum()) + np.repeat(starts[longer] - ends + sizes[longer], sizes[longer])
     parts = None if merges is None else np.stack([np.array(merges.lefts), np.array(merges.rights)], axis=1)
     return _Rows(
-        data=data[each].tobytes(),
-        sizes=sizes[order],
-        ids=ids[order],
+        data=bytes(range(256)) + data[each].tobytes(),
+        sizes=np.concatenate([np.ones(256, np.int64), sizes[longer]]),
+        ids=np.concatenate([ids_of_bytes, ids[longer]]),
         numbered=256 + made.size,
-        numbers=lambda: {
-            vocabulary.at(place): number for number, place in enumerate(order[: 256 + made.size].tolist())
-        },
+        numbers=lambda: dict(zip([*_BYTES, *map(vocabulary.at, made.tolist())], range(256 + made.size), strict=True)),
         recipes=None if parts is None else lambda: number[parts],
     )
 
@@ -211,15 +212,13 @@ def _rows_of_any(ids: Mapping[bytes, int], merges: Merges | None) -> _Rows:
     """The ordinary tokens of any vocabulary."""
     if len(set(ids.values())) < len(ids):
         raise Unsupported("two of its tokens have one id")
-    if any(bytes([byte]) not in ids for byte in range(256)):
-        raise Unsupported("a byte has no token")
     _check_ids(ids.values())
     numbers = _numbers_by_rank(ids) if merges is None else _numbers_by_merge(ids, merges)
     tokens = [*numbers, *(token for token in ids if token not in numbers)]
     return _Rows(
         data=b"".join(tokens),
         sizes=np.fromiter(map(len, tokens), np.int64),
-        ids=np.fromiter(map(ids.__getitem__, tokens), np.int64),
+        ids=np.fromiter((ids.get(token, _NO_ID) for token in tokens), np.int64),
         numbered=len(numbers),
         numbers=lambda: numbers,
         recipes=None if merges is None else lambda: _numbers_of_parts(numbers, merges),
@@ -238,14 +237,14 @@ def _check_ids(ids: Collection[int]) -> None:
 
 def _numbers_by_rank(ids: Mapping[bytes, int]) -> Numbers:
     longer = sorted((token for token in ids if len(token) > 1), key=ids.__getitem__)
-    return {token: number for number, token in enumerate([*(bytes([byte]) for byte in range(256)), *longer])}
+    return {token: number for number, token in enumerate([*_BYTES, *longer])}
 
 
 def _numbers_by_merge(ids: Mapping[bytes, int], merges: Merges) -> Numbers:
     made = [left + right for left, right in merges]
     if not all(map(ids.__contains__, made)):
         raise Unsupported("a merge whose token is not in the vocabulary")
-    distinct = dict.fromkeys([*(bytes([byte]) for byte in range(256)), *made])
+    distinct = dict.fromkeys([*_BYTES, *made])
     return dict(zip(distinct, range(len(distinct)), strict=True))
 
 
@@ -270,8 +269,9 @@ def _pairs_by_sum(numbers: Numbers) -> Pairs:
 
 
 def _decoding_table(ids: Numbers64, places: Numbers64, sizes: Numbers64) -> Buffer:
+    known = ids != _NO_ID
     table = allocate(8 * (int(ids.max()) + 1))
-    table.view(np.int64)[ids] = places << 32 | sizes + 1
+    table.view(np.int64)[ids[known]] = places[known] << 32 | sizes[known] + 1
     return table
 
 

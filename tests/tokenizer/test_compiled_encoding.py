@@ -215,7 +215,6 @@ def test_decoding_names_the_id_that_no_token_has(both_engines: Callable[..., tup
         (BYTES | {b"x" * 300: 256}, None),
         (BYTES | {b"x" * 70_000: 256}, []),
         (BYTES, [(b"a", b"b")]),
-        ({b"a": 0}, None),
     ],
 )
 def test_what_cannot_be_done_exactly_is_left_to_python(vocabulary: dict[bytes, int], merges: Any) -> None:
