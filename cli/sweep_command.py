@@ -107,6 +107,7 @@ def sweep(
     texts = _Texts.found(files, held_out, share, seed, field)
     if path is not None and realpath(path) in map(realpath, texts.all_sources):
         raise UsageError(f"{path} is one of the texts, and would be overwritten", hint="draw into another file")
+    texts.check_held_out()
     started = time.monotonic()
     display = Display(texts.stored_bytes, options["vocab_size"] - 256 - len(options["special_tokens"]))
     with stopping(display) as is_stopped, closing(display):
@@ -189,6 +190,20 @@ class _Texts:
         with _reading("counting documents", stored_bytes(sources)) as advance:
             documents = sum(chunk.ends_document for chunk in _chunks(sources, field, advance))
         return cls(sources, [], DocumentSplit(documents, share, seed), field)
+
+    def check_held_out(self) -> None:
+        """Make sure that there is something to measure, as far as that can be seen before it is read.
+
+        Raises:
+            UserError: the files to measure are empty.
+        """
+        from tokenizer.sources import is_open_pipe
+        from tokenizer.sweeping import nothing_to_measure
+
+        if any(source == "-" or is_open_pipe(source) for source in self.held_out_sources):
+            return
+        if self.held_out_sources and not any(chunk.data for chunk in self.held_out()):
+            raise nothing_to_measure()
 
     @property
     def all_sources(self) -> list[str]:

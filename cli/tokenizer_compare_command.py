@@ -8,7 +8,7 @@ import click
 
 from cli.output import OutputOptions, output_options
 from cli.text_input import stop_if_nobody_types
-from tokenizer.errors import UsageError
+from tokenizer.errors import UsageError, UserError
 
 if TYPE_CHECKING:
     from tokenizer.metrics.corpus import Lens
@@ -120,6 +120,8 @@ def compare(
         raise UsageError(
             "--parallel needs two files or more that say the same", hint="name each with -i, the reference first"
         )
+    if parallel and (empty := [name for name, part in corpus.groups if name and not any(corpus.documents[part])]):
+        raise UserError(f"{empty[0]} is empty, and says nothing that another file says", hint="leave it out")
     wanted = Wanted(everything, parallel, DEFAULT_ALPHA if alpha is None else alpha, seed)
     measured = measure(lenses, corpus, wanted)
     differences = Differences(corpus, measured.encodings)

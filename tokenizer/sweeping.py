@@ -101,6 +101,11 @@ class DocumentSplit:
             yield chosen
 
 
+def nothing_to_measure() -> UserError:
+    """The error of a held-out text that is empty."""
+    return UserError("the text to measure is empty", hint="hold out documents that are not empty")
+
+
 def token_curve(tokenizer: Tokenizer, chunks: Iterable[Chunk]) -> TokenCurve:
     """How many tokens documents have with a trained tokenizer and with each smaller one that it begins with.
 
@@ -130,7 +135,7 @@ def token_curve(tokenizer: Tokenizer, chunks: Iterable[Chunk]) -> TokenCurve:
             uses[token_id] += count
             total += count
     if not size:
-        raise UserError("the text to measure is empty", hint="hold out documents that are not empty")
+        raise nothing_to_measure()
     tokens = [total]
     for left, right in reversed(tokenizer.merges):  # take each merge back, the last one first
         count = uses[tokenizer.vocabulary[left + right]]

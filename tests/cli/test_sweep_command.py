@@ -252,7 +252,9 @@ def test_texts_that_cannot_be_held_out(corpus, tmp_path):
     (tmp_path / "empty.txt").touch()
     assert "a single document" in failure(run(corpus / "0.txt"), 1)
     assert "all text is held out" in failure(run(corpus, "--held-out", corpus), 1)
-    assert "text to measure is empty" in failure(run(corpus, "--held-out", tmp_path / "empty.txt"), 1)
+    unmeasured = run(corpus, "--held-out", tmp_path / "empty.txt")
+    assert "text to measure is empty" in failure(unmeasured, 1)
+    assert "training" not in unmeasured.stderr
     assert "no text to learn from" in failure(run(tmp_path, "--held-out", corpus), 1)
     assert "--held-out other.txt" in failure(run("-", stdin="some text"), 2)
     assert "to be measured" in failure(run("-", "--held-out", "-", stdin="some text"), 2)

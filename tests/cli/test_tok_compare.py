@@ -203,6 +203,13 @@ def test_an_interval_is_scipys_but_for_the_widening_for_few_units() -> None:
     assert (wide[1] - wide[0]) / 3.92 == pytest.approx(expected, rel=0.2)
 
 
+def test_an_empty_file_is_no_translation(tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").touch()
+    result = run("small", "-i", GERMAN, "-i", str(tmp_path / "empty.txt"), "--parallel")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "empty.txt is empty, and says nothing" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "what"),
     [
