@@ -13,7 +13,8 @@ from tokenizer.splits import as_bytes
 Chosen = Collection[str] | Literal["all"]
 Text = str | bytes
 
-_SELDOM, _FEW = 200, 20  # characters from one first letter of special tokens to the next, and how many such letters
+_FEW = 20  # letters that may begin a special token are looked at one by one, ...
+_SELDOM = 200  # ... and more of them only while so many characters lie between them
 
 
 @dataclass(frozen=True)
