@@ -159,17 +159,17 @@ def _net_sentences(rows: Sequence[Row]) -> list[str]:
     sentences = []
     plain = next((row for row in rows if (row["arm"], row["control"]) == ("after", "before")), None)
     for row in filter(is_net, rows):
-        kind = "neutral words" if row["control"].endswith("padded-before") else "another instruction"
-        begin = f"Each place read against {kind} there (exploratory)"
+        others = "neutral words do" if row["control"].endswith("padded-before") else "another instruction does"
+        own = f"Net of what {others} in the same place (exploratory)"
         what = OUTCOME_WORDS[row["outcome"]]
         if is_clear(row):
             more = "more" if row["difference"] > 0 else "less"
             sentences.append(
-                f"{begin}, the instruction adds {more} {what} after the text than before it ({_figures(row)})."
+                f"{own}, this instruction gives {more} {what} after the text than before it ({_figures(row)})."
             )
         elif row["p_holm"] is not None:
             so = ": distance and length alone could make the difference" if plain and is_clear(plain) else ""
-            sentences.append(f"{begin}, after and before the text are not told apart in {what}{so} ({_figures(row)}).")
+            sentences.append(f"{own}, after and before the text are not told apart in {what}{so} ({_figures(row)}).")
     return sentences
 
 
