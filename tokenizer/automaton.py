@@ -12,7 +12,7 @@ A pattern that looks further, or back, has no automaton here; `splits.py` cuts b
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from itertools import pairwise
 
 from tokenizer import patterns
@@ -39,6 +39,8 @@ class Automaton:
         width: how many symbols there are, END included.
         table: what state and symbol lead to, `width` entries for each state from 0 on: the next state doubled, and 1
             more if a match ends before the symbol.
+
+    Example: automaton("a|bc", "tiktoken").step(START, the symbol of "a") gives a state that matches with any symbol
     """
 
     symbols: bytes
@@ -55,27 +57,12 @@ class Automaton:
         entry = self.table[state * self.width + symbol]
         return entry >> 1, bool(entry & 1)
 
-    def match_end(self, text: str, start: int) -> int:
-        """Where the match ends that begins at a place of a text; that place itself if none does.
-
-        Example: automaton("a+b?", "tiktoken").match_end("xaab", 1) == 4
-        """
-        state, end = START, start
-        for place in range(start, len(text) + 1):
-            symbol = self.symbols[ord(text[place])] if place < len(text) else END
-            state, matched = self.step(state, symbol)
-            if matched:
-                end = place
-            if state == DEAD:
-                break
-        return end
-
 
 class _Unsupported(Exception):
     """An automaton cannot do this pattern."""
 
 
-@cache
+@lru_cache(maxsize=16)  # a megabyte each
 def automaton(pattern: str, dialect: Dialect) -> Automaton | None:
     r"""The automaton of a pattern that `patterns.parse` takes; None if it needs more than an automaton can do.
 
