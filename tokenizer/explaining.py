@@ -77,7 +77,11 @@ def explain(tokenizer: Tokenizer, data: bytes) -> Iterator[Explanation]:
 
     Example: with cl100k, " disestablish" becomes " dis", "establish", and " dise" is missed, because the step that
         joined "st" and the later "est" ... crossed its end
+
+    Raises:
+        UserError: the text holds a byte that has no token.
     """
+    tokenizer.count(data, disallowed_special=())  # which refuses such a byte
     for text, alternative in tokenizer.split.matched_pieces(as_text(data)):
         piece = piece_bytes(text)
         whole = tokenizer.whole_pieces and tokenizer.id_of(piece) is not None

@@ -3,7 +3,7 @@
 There are two kinds of files in `vocabularies/` of the cache:
 
     HASH.packed    what the file with this SHA-256 holds; of a published vocabulary, its `.tiktoken` file
-    NUMBER.seen    that a certain file, known by path, size, time and inode, carries such a `.tiktoken` content
+    NUMBER.seen    that a certain file, known by path, size, times and inode, carries such a `.tiktoken` content
 
 Nothing depends on them: what is missing, damaged or cannot be written is made again from the files themselves.
 """
@@ -73,7 +73,8 @@ def state(source: Path) -> bytes:
         OSError: there is no such file.
     """
     status = source.stat()
-    return f"{status.st_size} {status.st_mtime_ns} {status.st_ino} ".encode() + os.fsencode(source.absolute())
+    numbers = status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+    return " ".join(map(str, numbers)).encode() + b" " + os.fsencode(source.absolute())
 
 
 def is_settled(source: Path) -> bool:

@@ -13,6 +13,7 @@ from tokenizer.splits import as_bytes
 Chosen = Collection[str] | Literal["all"]
 Text = str | bytes
 
+_MOST_LETTERS = 8  # by which special tokens begin: a text is searched for each of them
 _FEW = 20  # letters that may begin a special token are looked at one by one, ...
 _SELDOM = 200  # ... and more of them only while so many characters lie between them
 
@@ -99,7 +100,11 @@ class SpecialTokens:
 def _found(tokens: frozenset[str], text: Text) -> "Iterator[re.Match[Any]]":
     """Where tokens stand in a text, from left to right."""
     kind, end = type(text), 0
-    places = heapq.merge(*(_places(letter, text) for letter in _first_letters(tokens, kind)))
+    letters = _first_letters(tokens, kind)
+    if len(letters) > _MOST_LETTERS:
+        yield from _pattern(tokens, kind).finditer(text)
+        return
+    places = heapq.merge(*(_places(letter, text) for letter in letters))
     for number, place in enumerate(places):
         if number > _FEW and place < _SELDOM * number:  # so many such letters that they are no help
             yield from _pattern(tokens, kind).finditer(text, max(place, end))

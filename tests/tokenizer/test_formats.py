@@ -15,6 +15,7 @@ import tiktoken.load
 import tokenizers
 
 from tokenizer import Tokenizer, UsageError, UserError, load_tokenizer
+from tokenizer.explaining import explain
 from tokenizer.formats import Given, huggingface, read
 from tokenizer.splits import NO_SPLIT, Split, make_split
 from tokenizer.training import train_on
@@ -215,7 +216,7 @@ def test_bytes_without_a_token_are_refused_and_not_dropped(tmp_path: Path) -> No
     theirs = tokenizers.Tokenizer.from_file(str(path))
     assert ours.absent_bytes == b"\xf6"
     assert [ours.encode(text) for text in CORPUS] == [theirs.encode(text).ids for text in CORPUS]
-    for act in (ours.encode, ours.count, ours.offsets):
+    for act in (ours.encode, ours.encode_array, ours.count, ours.offsets, lambda data: list(explain(ours, data))):
         with pytest.raises(UserError, match=r"no token for the byte 0xf6.? at byte 2"):
             act(b"ab\xf6")
 

@@ -5,6 +5,7 @@ import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -262,6 +263,28 @@ def test_a_models_tokenizer_is_read_once_while_the_file_is_the_same(
     with monkeypatch.context() as patched:
         no_reading(patched)
         assert parts(load_tokenizer(str(path))) == fresh
-    os.utime(path, (1_700_000_001, 1_700_000_001))
-    assert parts(load_tokenizer(str(path))) == fresh
+    times = path.stat()
+    other = train_on(CORPUS, vocab_size=300, special_tokens=["<|END|>", "<|START|>"])
+    path.write_bytes(gguf_file(other, "smollm"))
+    assert path.stat().st_size == times.st_size
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert load_tokenizer(str(path)).special_tokens == other.special_tokens
     assert len(kept_files(own_home)) == 2
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_kept(
+    tmp_path: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(gguf_file(train_on(CORPUS, vocab_size=300), "smollm"))
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    read_metadata = gguf.read_metadata
+
+    def written_meanwhile(*arguments: Any) -> Any:
+        found = read_metadata(*arguments)
+        os.utime(path, (1_700_000_001, 1_700_000_001))
+        return found
+
+    monkeypatch.setattr(gguf, "read_metadata", written_meanwhile)
+    load_tokenizer(str(path))
+    assert not kept_files(own_home)

@@ -50,10 +50,11 @@ def test_tokens_are_found_wherever_and_however_often_they_stand(parts: list[str]
     pattern = "|".join(map(re.escape, sorted(ids, key=len, reverse=True)))
     text = "".join(parts)
     cut = SpecialTokens("mine", ids, frozenset()).cutter("all", ())
-    for seldom in (0, 3, 200):
+    for seldom, letters in ((0, 8), (3, 8), (200, 8), (200, 3)):
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(special_tokens, "_SELDOM", seldom)
             patched.setattr(special_tokens, "_FEW", 2)
+            patched.setattr(special_tokens, "_MOST_LETTERS", letters)
             found, of_bytes = cut(text), cut(text.encode())
         assert [one for _, one in found[:-1]] == [ids[token] for token in re.findall(pattern, text)]
         assert [part for part, _ in found] == re.split(pattern, text)

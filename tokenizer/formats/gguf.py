@@ -67,7 +67,7 @@ def read(path: Path, name: str) -> Tokenizer:
         return _Vocabulary(values, str(path)).tokenizer(name)
 
     check_regular(path)
-    return kept_or_read(name, state(path), read_now) if is_settled(path) else read_now()
+    return kept_or_read(name, lambda: state(path), read_now) if is_settled(path) else read_now()
 
 
 def read_metadata(path: Path, wanted: Callable[[str], bool]) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def read(path: Path, name: str) -> Tokenizer:
     def read_now() -> Tokenizer:
         return _File(parse_json(content, source), source).tokenizer(name)
 
-    return read_now() if len(content) < _LARGE else kept_or_read(name, content, read_now)
+    return read_now() if len(content) < _LARGE else kept_or_read(name, lambda: content, read_now)
 
 
 class _File:

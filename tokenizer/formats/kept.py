@@ -12,15 +12,16 @@ from tokenizer.packed_cache import keep, recall
 from tokenizer.splits import Split
 
 
-def kept_or_read(name: str, content: bytes, read: Callable[[], Tokenizer]) -> Tokenizer:
+def kept_or_read(name: str, content: Callable[[], bytes], read: Callable[[], Tokenizer]) -> Tokenizer:
     """The tokenizer of a file from the cache if it is there, or else read, and kept.
 
     Args:
         name: what it shall be called.
-        content: what is in the file, or what is different as soon as something else is in it.
+        content: gives what is in the file, or what is different as soon as something else is in it.
         read: reads it; what this raises is raised, and nothing is kept then.
     """
-    key = sha256(_readers() + content).hexdigest()
+    before = content()
+    key = sha256(_readers() + before).hexdigest()
     if found := recall(key):
         return _unpacked(found, name)
     tokenizer = read()
@@ -28,7 +29,8 @@ def kept_or_read(name: str, content: bytes, read: Callable[[], Tokenizer]) -> To
         packed = _packed(tokenizer)
     except KeyError:  # it has a merge of a special token
         return tokenizer
-    keep(key, packed)
+    if content() == before:  # and was not written to meanwhile
+        keep(key, packed)
     return _unpacked(unpack(packed), name)  # what was read is slower to work with
 
 
