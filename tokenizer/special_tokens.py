@@ -13,6 +13,7 @@ from tokenizer.splits import as_bytes
 Chosen = Collection[str] | Literal["all"]
 Text = str | bytes
 
+_SHORT = 2000  # characters; looking for first letters does not pay
 _MOST_LETTERS = 8  # by which special tokens begin: a text is searched for each of them
 _FEW = 20  # letters that may begin a special token are looked at one by one, ...
 _SELDOM = 200  # ... and more of them only while so many characters lie between them
@@ -99,17 +100,22 @@ class SpecialTokens:
 
 def _found(tokens: frozenset[str], text: Text) -> "Iterator[re.Match[Any]]":
     """Where tokens stand in a text, from left to right."""
-    kind, end = type(text), 0
-    letters = _first_letters(tokens, kind)
-    if len(letters) > _MOST_LETTERS:
-        yield from _pattern(tokens, kind).finditer(text)
-        return
-    places = heapq.merge(*(_places(letter, text) for letter in letters))
-    for number, place in enumerate(places):
+    if not tokens:
+        return iter(())
+    kind = type(text)
+    pattern, letters = _pattern(tokens, kind), _first_letters(tokens, kind)
+    if len(text) < _SHORT or len(letters) > _MOST_LETTERS:
+        return pattern.finditer(text)
+    return _found_by_letters(pattern, letters, text)
+
+
+def _found_by_letters(pattern: re.Pattern[Any], letters: list[Any], text: Text) -> "Iterator[re.Match[Any]]":
+    end = 0
+    for number, place in enumerate(heapq.merge(*(_places(letter, text) for letter in letters))):
         if number > _FEW and place < _SELDOM * number:  # so many such letters that they are no help
-            yield from _pattern(tokens, kind).finditer(text, max(place, end))
+            yield from pattern.finditer(text, max(place, end))
             return
-        if place >= end and (found := _pattern(tokens, kind).match(text, place)):
+        if place >= end and (found := pattern.match(text, place)):
             yield found
             end = found.end()
 

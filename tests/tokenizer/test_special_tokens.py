@@ -52,6 +52,7 @@ def test_tokens_are_found_wherever_and_however_often_they_stand(parts: list[str]
     cut = SpecialTokens("mine", ids, frozenset()).cutter("all", ())
     for seldom, letters in ((0, 8), (3, 8), (200, 8), (200, 3)):
         with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(special_tokens, "_SHORT", 0)
             patched.setattr(special_tokens, "_SELDOM", seldom)
             patched.setattr(special_tokens, "_FEW", 2)
             patched.setattr(special_tokens, "_MOST_LETTERS", letters)
