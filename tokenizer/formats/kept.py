@@ -1,6 +1,7 @@
 """Tokenizers that were read from a file before: opened from the cache, packed, in place of reading the file again."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -29,8 +30,9 @@ def kept_or_read(name: str, content: Callable[[], bytes], read: Callable[[], Tok
         packed = _packed(tokenizer)
     except KeyError:  # it has a merge of a special token
         return tokenizer
-    if content() == before:  # and was not written to meanwhile
-        keep(key, packed)
+    with suppress(OSError):  # it may be gone by now
+        if content() == before:  # and was not written to meanwhile
+            keep(key, packed)
     return _unpacked(unpack(packed), name)  # what was read is slower to work with
 
 
