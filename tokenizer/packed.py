@@ -20,14 +20,16 @@ from array import array
 from bisect import bisect_left
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
 from itertools import accumulate, pairwise
-from operator import index
-from typing import Any, NamedTuple, overload
+from operator import index, itemgetter
+from typing import Any, NamedTuple, TypeVar, overload
 from zlib import crc32
 
 _HEADER = struct.Struct("=I16sIIIII")
 _MAGIC = b"needlepoint 2\n\0\0"
 _ORDER = 0x01020304
 _NUMBER = 4  # bytes
+
+Token = TypeVar("Token", bytes, str)  # in bytes, or in the letters of the byte alphabet
 
 _MANY_LOOKUPS = 30_000  # then a dictionary of all tokens has paid for itself
 
@@ -215,28 +217,37 @@ class Packed(NamedTuple):
     details: Any
 
 
-def pack(ids: Mapping[bytes, int], merges: Sequence[tuple[bytes, bytes]] | None = None, details: Any = None) -> bytes:
+class MergesById(NamedTuple):
+    """Merges, best first, as three rows of ids: the left part of each, the right part, and what they make."""
+
+    lefts: Sequence[int]
+    rights: Sequence[int]
+    made: Sequence[int]
+
+
+def pack(vocabulary: Mapping[bytes, int], merges: MergesById | None = None, details: Any = None) -> bytes:
     """Make the bytes of a packed file.
 
     Args:
-        ids: the ordinary tokens and their ids.
-        merges: the merges, best first, if they are listed.
+        vocabulary: the ordinary tokens and their ids.
+        merges: the merges, if they are listed.
         details: what else is to be kept, as JSON.
 
-    Example: unpack(pack({b"a": 0, b"b": 1, b"ab": 5}, [(b"a", b"b")])).vocabulary.get(b"ab") == 5
+    Example: unpack(pack({b"a": 0, b"b": 1, b"ab": 5}, MergesById([0], [1], [5]))).vocabulary.get(b"ab") == 5
 
     Raises:
         KeyError: a merge has a part that is no token, or makes none.
     """
-    tokens = sorted(ids, key=ids.__getitem__)
+    in_order = in_order_of_ids(vocabulary)
+    tokens, ids = list(in_order), list(in_order.values())
     slots = _slots(tokens)
-    listed = () if merges is None else _merge_tables(tokens, merges)
+    listed = () if merges is None else _merge_tables(ids, merges)
     tables = [slots, *listed]
     start = _HEADER.size + _NUMBER * (2 * len(tokens) + 1 + sum(map(len, tables)))
     places = array("I", accumulate(map(len, tokens), initial=start))
-    numbers = [array("I", map(ids.__getitem__, tokens)), places, *tables]
+    numbers = [array("I", ids), places, *tables]
     text = json.dumps(details).encode()
-    counts = len(tokens), len(slots), 0 if merges is None else 1 + len(merges), len(text)
+    counts = len(tokens), len(slots), 0 if merges is None else 1 + len(merges.made), len(text)
     header = _HEADER.pack(0, _MAGIC, _ORDER, *counts)[_NUMBER:]
     checked = b"".join((header, *(table.tobytes() for table in numbers), *tokens, text))
     return struct.pack("=I", crc32(checked)) + checked
@@ -253,13 +264,18 @@ def _slots(tokens: Sequence[bytes]) -> "array[int]":
     return array("I", slots)
 
 
-def _merge_tables(tokens: Sequence[bytes], merges: Sequence[tuple[bytes, bytes]]) -> "list[array[int]]":
+def in_order_of_ids(vocabulary: Mapping[Token, int]) -> Mapping[Token, int]:
+    """The same vocabulary with the smallest id first, as it mostly comes."""
+    ids = list(vocabulary.values())
+    return vocabulary if ids == sorted(ids) else dict(sorted(vocabulary.items(), key=itemgetter(1)))
+
+
+def _merge_tables(ids: Sequence[int], merges: MergesById) -> "list[array[int]]":
     """The five tables of merges, in their order in the file."""
-    place = dict(zip(tokens, range(len(tokens)), strict=True))
-    lefts, rights = [place[left] for left, _ in merges], [place[right] for _, right in merges]
-    made = [place[left + right] for left, right in merges]
-    following, first = [], [0] * len(tokens)
-    for number, one in zip(range(len(merges), 0, -1), reversed(made), strict=True):
+    place = dict(zip(ids, range(len(ids)), strict=True))
+    lefts, rights, made = (list(map(place.__getitem__, row)) for row in merges)
+    following, first = [], [0] * len(ids)
+    for number, one in zip(range(len(made), 0, -1), reversed(made), strict=True):
         following.append(first[one])
         first[one] = number
     return [array("I", table) for table in (made, lefts, rights, following[::-1], first)]

@@ -6,16 +6,16 @@ those of llama.cpp. The weights themselves are not touched: the file is mapped, 
 
 import mmap
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tokenizer.byte_alphabet import from_letters
 from tokenizer.encoding import Tokenizer
 from tokenizer.errors import UserError
 from tokenizer.formats.files import LARGEST, brief, check_regular
-from tokenizer.formats.kept import kept_or_read
-from tokenizer.formats.vocabulary import bytes_of_letters, check_alphabet
+from tokenizer.formats.kept import Description, kept_or_read
+from tokenizer.formats.vocabulary import bytes_of_letters, check_alphabet, merges_by_id
+from tokenizer.packed import MergesById
 from tokenizer.packed_cache import is_settled, state
 from tokenizer.splits import Split
 
@@ -61,13 +61,13 @@ def read(path: Path, name: str) -> Tokenizer:
         UserError: the file is malformed (with the byte where), or its tokenizer is none that can be given exactly.
     """
 
-    def read_now() -> Tokenizer:
+    def read_now() -> Description:
         found = read_metadata(path, lambda key: key.startswith(_PREFIX) and key.removeprefix(_PREFIX) in _WANTED)
         values = {key.removeprefix(_PREFIX): value for key, value in found.items()}
-        return _Vocabulary(values, str(path)).tokenizer(name)
+        return _Vocabulary(values, str(path)).description()
 
     check_regular(path)
-    return kept_or_read(name, lambda: state(path), read_now) if is_settled(path) else read_now()
+    return kept_or_read(name, lambda: state(path), read_now) if is_settled(path) else read_now().tokenizer(name)
 
 
 def read_metadata(path: Path, wanted: Callable[[str], bool]) -> dict[str, Any]:
@@ -218,7 +218,7 @@ class _Vocabulary:
             self.wrong(key, f"should be a list of {'texts' if kind is str else 'whole numbers'}")
         return found
 
-    def tokenizer(self, name: str) -> Tokenizer:
+    def description(self) -> Description:
         if self.found.get("model") != "gpt2":
             self.unsupported("model", f"is {brief(self.found.get('model'))}; only byte-level BPE, gpt2, can be read")
         pre = self.found.get("pre")
@@ -228,14 +228,13 @@ class _Vocabulary:
         vocabulary = bytes_of_letters(ordinary, self.source, f"{_PREFIX}tokens")
         check_alphabet(vocabulary, self.source, f"{_PREFIX}tokens")
         *before, pattern = _SPLITS[pre]
-        return Tokenizer(
-            name=name,
+        return Description(
             split=Split("regex", pattern, "huggingface", tuple(before)),
             vocabulary=vocabulary,
             special_tokens=specials,
+            literal_tokens=literals,
             merges=self.merges(ordinary),
             whole_pieces=pre in _WHOLE_PIECES,
-            literal_tokens=literals,
         )
 
     def tokens(self) -> tuple[dict[str, int], dict[str, int], set[str]]:
@@ -260,17 +259,22 @@ class _Vocabulary:
                 literals.add(text)
         return ordinary, specials, literals
 
-    def merges(self, ordinary: dict[str, int]) -> Sequence[tuple[bytes, bytes]]:
-        merges: dict[tuple[bytes, bytes], int] = {}
-        for place, line in enumerate(self.items("merges", str)):
+    def merges(self, ordinary: dict[str, int]) -> MergesById:
+        lefts, rights = [], []
+        lines = self.items("merges", str)
+        for place, line in enumerate(lines):
             left, space, right = line.partition(" ")
             if not (left and space and right):
                 self.wrong(f"merges[{place}]", f"should be two tokens and is {brief(line)}")
-            for part in (left, right, left + right):
-                if part not in ordinary:
-                    self.wrong(f"merges[{place}]", f"needs {brief(part)}, which is no ordinary token")
-            pair = from_letters(left), from_letters(right)
-            if pair in merges:
-                self.wrong(f"merges[{place}]", f"is {brief(line)}, which merges[{merges[pair]}] is, too")
-            merges[pair] = place
-        return list(merges)
+            lefts.append(left)
+            rights.append(right)
+        if len({*lines}) < len(lines):
+            first: dict[str, int] = {}
+            place = next(place for place, line in enumerate(lines) if first.setdefault(line, place) != place)
+            line = lines[place]
+            self.wrong(f"merges[{place}]", f"is {brief(line)}, which merges[{first[line]}] is, too")
+
+        def absent(place: int, text: str) -> NoReturn:
+            self.wrong(f"merges[{place}]", f"needs {brief(text)}, which is no ordinary token")
+
+        return merges_by_id(lefts, rights, ordinary, absent)

@@ -6,7 +6,6 @@ for it. Post-processors are passed over: ids are those of `encode(text, add_spec
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,8 +14,9 @@ from tokenizer.encoding import Tokenizer
 from tokenizer.errors import UsageError, UserError
 from tokenizer.formats.files import AGAIN, brief, parse_json, read_bytes
 from tokenizer.formats.huggingface import PATTERNS
-from tokenizer.formats.kept import kept_or_read
-from tokenizer.formats.vocabulary import bytes_of_letters, check_alphabet, check_ids
+from tokenizer.formats.kept import Description, kept_or_read
+from tokenizer.formats.vocabulary import bytes_of_letters, check_alphabet, check_ids, merges_by_id
+from tokenizer.packed import MergesById, in_order_of_ids
 from tokenizer.splits import MODEL_PATTERNS, NAMED_PATTERNS, NO_SPLIT, Split, make_split
 
 _KEYS = frozenset(
@@ -40,10 +40,10 @@ def read(path: Path, name: str) -> Tokenizer:
     """
     content, source = read_bytes(path), str(path)
 
-    def read_now() -> Tokenizer:
-        return _File(parse_json(content, source), source).tokenizer(name)
+    def read_now() -> Description:
+        return _File(parse_json(content, source), source).description()
 
-    return read_now() if len(content) < _LARGE else kept_or_read(name, lambda: content, read_now)
+    return read_now().tokenizer(name) if len(content) < _LARGE else kept_or_read(name, lambda: content, read_now)
 
 
 class _File:
@@ -79,24 +79,23 @@ class _File:
             self.malformed(f"{where}.{key}", f"should be true or false and is {brief(value)}")
         return value
 
-    def tokenizer(self, name: str) -> Tokenizer:
+    def description(self) -> Description:
         self.check_plain()
         ids = check_ids(self.model.get("vocab"), self.source, "model.vocab")
         merges = self.merges(ids)
-        specials, literals = self.added_tokens(ids, {part for left, right in merges for part in (left + right, left)})
-        ordinary = {text: one for text, one in sorted(ids.items(), key=itemgetter(1)) if text not in specials}
+        specials, literals = self.added_tokens(ids, {*merges.lefts, *merges.made})
+        ordinary = dict(in_order_of_ids(ids))
+        for text in specials:
+            ordinary.pop(text, None)
         vocabulary = bytes_of_letters(ordinary, self.source, "model.vocab")
         check_alphabet(vocabulary, self.source, "model.vocab")
-        spelled = dict(zip(ordinary, vocabulary, strict=True))
-        spelled |= {right: from_letters(right) for _, right in merges if right in specials}
-        return Tokenizer(
-            name=name,
+        return Description(
             split=self.split(),
             vocabulary=vocabulary,
             special_tokens=specials,
-            merges=[(spelled[left], spelled[right]) for left, right in merges],
-            whole_pieces=self.flag(self.model, "ignore_merges", "model"),
             literal_tokens=literals,
+            merges=merges,
+            whole_pieces=self.flag(self.model, "ignore_merges", "model"),
         )
 
     def check_plain(self) -> None:
@@ -117,9 +116,9 @@ class _File:
         if decoder is not None and self.mapping(decoder, "decoder").get("type") != "ByteLevel":
             self.unsupported("decoder", decoder)
 
-    def merges(self, ids: Mapping[str, int]) -> list[tuple[str, str]]:
+    def merges(self, ids: Mapping[str, int]) -> MergesById:
         """The merges, best first; of one that stands twice the second counts, as in `tokenizers`."""
-        merges: list[tuple[str, str]] = []
+        lefts, rights, places = [], [], []
         for place, entry in enumerate(self.items(self.model.get("merges"), "model.merges")):
             if isinstance(entry, str) and entry.startswith("#version"):
                 continue
@@ -127,16 +126,27 @@ class _File:
             left, right = pair if isinstance(pair, list) and len(pair) == 2 else ("", "")
             if not (left and right and isinstance(left, str) and isinstance(right, str)):
                 self.malformed(f"model.merges[{place}]", f"should be two tokens and is {brief(entry)}")
-            if not (left in ids and right in ids and left + right in ids):
-                absent = next(part for part in (left, right, left + right) if part not in ids)
-                self.malformed(
-                    f"model.merges[{place}]", f"needs the token {brief(absent)}, which is not in model.vocab"
-                )
-            merges.append((left, right))
-        return [*reversed(dict.fromkeys(reversed(merges)))]
+            lefts.append(left)
+            rights.append(right)
+            places.append(place)
 
-    def added_tokens(self, ids: Mapping[str, int], merged: set[str]) -> tuple[dict[str, int], set[str]]:
-        """The added tokens with their ids, and those among them that are not special but always read."""
+        def absent(place: int, text: str) -> NoReturn:
+            self.malformed(
+                f"model.merges[{places[place]}]", f"needs the token {brief(text)}, which is not in model.vocab"
+            )
+
+        merges = merges_by_id(lefts, rights, ids, absent)
+        if len({*merges.made}) == len(merges.made):
+            return merges
+        return MergesById(*zip(*reversed(dict.fromkeys(reversed([*zip(*merges, strict=True)]))), strict=True))
+
+    def added_tokens(self, ids: Mapping[str, int], merged: set[int]) -> tuple[dict[str, int], set[str]]:
+        """The added tokens with their ids, and those among them that are not special but always read.
+
+        Args:
+            ids: of all tokens of the vocabulary.
+            merged: the ids of what merges make, and of their left parts.
+        """
         specials: dict[str, int] = {}
         literals = set()
         found_first: dict[str, str] = {}  # those that are not `normalized`: they are looked for in the whole text
@@ -145,7 +155,9 @@ class _File:
         for place, entry in enumerate(self.items(self.content.get("added_tokens") or [], "added_tokens")):
             key = f"added_tokens[{place}]"
             token = self.mapping(entry, key)
-            text = self.added_text(token.get("content"), key, merged)
+            text = self.added_text(token.get("content"), key)
+            if ids.get(text) in merged:
+                self.unsupported(f"{key}.content", text)
             for flag in ("single_word", "lstrip", "rstrip"):
                 if self.flag(token, flag, key, absent=None):
                     self.unsupported(f"{key}.{flag}", token[flag])
@@ -167,12 +179,10 @@ class _File:
             self.unsupported(f"{found_later[text]}.normalized", True)
         return specials, literals
 
-    def added_text(self, text: Any, key: str, merged: set[str]) -> str:
+    def added_text(self, text: Any, key: str) -> str:
         if not isinstance(text, str) or not text or any("\ud800" <= letter <= "\udfff" for letter in text):
             self.malformed(f"{key}.content", "should be text")
-        if len(text) > _LONGEST_ADDED:
-            self.unsupported(f"{key}.content", text)
-        if text in merged or _is_letter(text):
+        if len(text) > _LONGEST_ADDED or _is_letter(text):
             self.unsupported(f"{key}.content", text)
         return text
 

@@ -5,15 +5,64 @@ from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 from tokenizer import byte_alphabet
 from tokenizer.encoding import Tokenizer
-from tokenizer.packed import Packed, pack, unpack
+from tokenizer.packed import MergesById, Packed, pack, unpack
 from tokenizer.packed_cache import keep, recall
 from tokenizer.splits import Split
 
 
-def kept_or_read(name: str, content: Callable[[], bytes], read: Callable[[], Tokenizer]) -> Tokenizer:
+class Description(NamedTuple):
+    """What a file says of a tokenizer, checked.
+
+    Attributes:
+        split: as in a `Tokenizer`, as all that follows if nothing else is said.
+        vocabulary: with the smallest id first.
+        special_tokens: of these a merge may have one for its right part.
+        literal_tokens: those of the special tokens that are always read.
+        merges: by the ids of their parts.
+        whole_pieces: whether a pre-token that is in the vocabulary is that token.
+    """
+
+    split: Split
+    vocabulary: dict[bytes, int]
+    special_tokens: dict[str, int]
+    literal_tokens: set[str]
+    merges: MergesById
+    whole_pieces: bool
+
+    def tokenizer(self, name: str) -> Tokenizer:
+        """The tokenizer itself."""
+        tokens = dict(zip(self.vocabulary.values(), self.vocabulary, strict=True))
+        lefts = [tokens[left] for left in self.merges.lefts]
+        return Tokenizer(
+            name=name,
+            split=self.split,
+            vocabulary=self.vocabulary,
+            special_tokens=self.special_tokens,
+            merges=[(left, tokens[made][len(left) :]) for left, made in zip(lefts, self.merges.made, strict=True)],
+            whole_pieces=self.whole_pieces,
+            literal_tokens=self.literal_tokens,
+        )
+
+    def packed(self) -> bytes:
+        """The same in the form that is kept.
+
+        Raises:
+            KeyError: a special token is part of a merge.
+        """
+        details = {
+            "split": [self.split.name, self.split.pattern, self.split.dialect, self.split.before],
+            "special_tokens": self.special_tokens,
+            "literal_tokens": sorted(self.literal_tokens),
+            "whole_pieces": self.whole_pieces,
+        }
+        return pack(self.vocabulary, self.merges, details)
+
+
+def kept_or_read(name: str, content: Callable[[], bytes], read: Callable[[], Description]) -> Tokenizer:
     """The tokenizer of a file from the cache if it is there, or else read, and kept.
 
     Args:
@@ -25,11 +74,11 @@ def kept_or_read(name: str, content: Callable[[], bytes], read: Callable[[], Tok
     key = sha256(_readers() + before).hexdigest()
     if found := recall(key):
         return _unpacked(found, name)
-    tokenizer = read()
+    description = read()
     try:
-        packed = _packed(tokenizer)
-    except KeyError:  # it has a merge of a special token
-        return tokenizer
+        packed = description.packed()
+    except KeyError:
+        return description.tokenizer(name)
     with suppress(OSError):  # it may be gone by now
         if content() == before:  # and was not written to meanwhile
             keep(key, packed)
@@ -41,17 +90,6 @@ def _readers() -> bytes:
     """A hash of the code that reads files: with other code the same file may be read in another way."""
     sources = [Path(byte_alphabet.__file__), *sorted(Path(__file__).parent.glob("*.py"))]
     return sha256(b"".join(source.read_bytes() for source in sources)).digest()
-
-
-def _packed(tokenizer: Tokenizer) -> bytes:
-    split = tokenizer.split
-    details = {
-        "split": [split.name, split.pattern, split.dialect, split.before],
-        "special_tokens": tokenizer.special_tokens,
-        "literal_tokens": sorted(tokenizer.literal_tokens),
-        "whole_pieces": tokenizer.whole_pieces,
-    }
-    return pack(tokenizer.vocabulary, tokenizer.merges, details)
 
 
 def _unpacked(found: Packed, name: str) -> Tokenizer:

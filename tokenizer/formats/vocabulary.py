@@ -1,14 +1,16 @@
 """Vocabularies in the byte alphabet, as `tokenizer.json`, `vocab.json` and GGUF hold them."""
 
 import string
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from itertools import accumulate, pairwise
-from typing import Any
+from operator import add
+from typing import Any, NoReturn
 
 from tokenizer.byte_alphabet import BYTES_BY_LETTER, from_letters, to_letters
 from tokenizer.encoding import Tokenizer
 from tokenizer.errors import UserError
 from tokenizer.formats.files import AGAIN, brief
+from tokenizer.packed import MergesById
 
 LARGEST_ID = 1 << 31  # and no id is as large
 _PRINTED = frozenset(string.printable) - frozenset("\x0b\x0c\r")
@@ -74,6 +76,25 @@ def bytes_of_letters(ids: Mapping[str, int], source: str, key: str) -> dict[byte
         raise UserError(f"{source}: {key} holds an empty token, of the id {ids['']}", hint=AGAIN)
     ends = accumulate(map(len, ids), initial=0)
     return {data[start:end]: one for (start, end), one in zip(pairwise(ends), ids.values(), strict=True)}
+
+
+def merges_by_id(
+    lefts: Sequence[str], rights: Sequence[str], ids: Mapping[str, int], absent: Callable[[int, str], NoReturn]
+) -> MergesById:
+    """Merges whose parts are given as they are written in a vocabulary; one that stands twice is there twice.
+
+    Args:
+        lefts: the left part of each.
+        rights: the right part of each.
+        ids: the vocabulary.
+        absent: told which merge has a part, or makes something, that is not in it; it raises.
+    """
+    rows = lefts, rights, list(map(add, lefts, rights))
+    try:
+        return MergesById(*(list(map(ids.__getitem__, row)) for row in rows))
+    except KeyError:
+        texts = enumerate(zip(*rows, strict=True))
+        absent(*next((place, text) for place, merge in texts for text in merge if text not in ids))
 
 
 def check_alphabet(vocabulary: Mapping[bytes, int], source: str, key: str) -> None:
