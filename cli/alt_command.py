@@ -118,7 +118,7 @@ def _ways(
     vocabulary = tokenizer.vocabulary
     longest = max(map(len, vocabulary), default=1)
     pieces = tokenizer.pre_tokens(data)
-    real = [tokenizer.token_bytes(one) for one in tokenizer.encode(data, disallowed_special=())]
+    real = tokenizer.decode_tokens(tokenizer.encode(data, disallowed_special=()))
     best = segmentations.joined(
         [segmentations.fewest_tokens(piece, vocabulary, longest, count) for piece in pieces], count
     )

@@ -50,7 +50,7 @@ def stable_beginning(tokenizer: "Tokenizer", data: bytes, most: int) -> tuple[in
     ids = tokenizer.encode_array(data, disallowed_special=()).tolist()
     if len(ids) <= most:
         return len(data), len(ids)
-    ends = [0, *accumulate(len(tokenizer.token_bytes(one)) for one in ids[:most])]
+    ends = [0, *accumulate(map(len, tokenizer.decode_tokens(ids[:most])))]
     for count in range(most, 0, -1):
         end = ends[count]
         inside_character = data[end] & 0xC0 == 0x80 and _is_character(data, end)

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 Cells = list[str] | list[int] | str  # a column: its cells, or what stands in all of them
 
+_SHORT = 1000  # characters of a text that is remembered once it was spelt
+_MOST_KNOWN = 1 << 16
 AT_ONCE = 8192  # rows that are spelt together, so that the first of very many are soon on their way
 
 
@@ -107,31 +109,46 @@ def _columns(table: "Table", keys: Sequence[str], spell: Callable[[Any], str]) -
     They are made column by column, as a call for each row would take most of the time.
     """
     own = {column.key for column in table.columns}
+    known = _Known(spell)
     for start in range(0, len(table.rows), AT_ONCE):
         rows = table.rows[start : start + AT_ONCE]
         # Keys of the other tables, and the one that says which table this is.
         elsewhere = {key: spell(table.key if key == "table" else None) for key in keys if key not in own}
-        yield len(rows), [elsewhere[key] if key in elsewhere else _spelt(_column(rows, key), spell) for key in keys]
+        yield len(rows), [elsewhere[key] if key in elsewhere else _spelt(_column(rows, key), known) for key in keys]
 
 
 def _column(rows: Sequence[Mapping[str, Any]], key: str) -> Sequence[Any]:
     return rows.column(key) if isinstance(rows, RowsByColumn) else [row.get(key) for row in rows]
 
 
-def _spelt(values: Sequence[Any], spell: Callable[[Any], str]) -> Cells:
-    """Each value in the words of `spell`, those that come again once; one text for a string that is everywhere.
+class _Known(dict[str | None, str]):
+    """How texts are spelt: those that come again, in whatever column, once, as long as they are short."""
+
+    def __init__(self, spell: Callable[[Any], str]) -> None:
+        self.spell = spell
+
+    def __missing__(self, value: str | None) -> str:
+        text = self.spell(value)
+        if len(text) <= _SHORT:
+            if len(self) == _MOST_KNOWN:
+                self.clear()
+            self[value] = text
+        return text
+
+
+def _spelt(values: Sequence[Any], known: _Known) -> Cells:
+    """Each value as it is spelt; one text for a string that is everywhere.
 
     Whole numbers stay what they are, for rows are filled sooner with them than with their digits.
     """
     if isinstance(values[0], str) and values.count(values[0]) == len(values):
-        return spell(values[0])
+        return known.spell(values[0])
     kinds = set(map(type, values))
     if kinds == {int}:
         return list(values)
     if kinds <= {str, type(None)}:  # of other kinds different values may be equal, as 1 and True are
-        known = {value: spell(value) for value in set(values)}
         return list(map(known.__getitem__, values))
-    return list(map(spell, values))
+    return list(map(known.spell, values))
 
 
 def _json(value: Any) -> str:

@@ -82,9 +82,7 @@ def _show_texts(
     for source in sources:
         for tokenizer in chosen:
             found = encode(tokenizer, source.data)
-            bytes_of = {token: tokenizer.token_bytes(token) for token in set(found)}
-            tokens = list(zip(found, map(bytes_of.__getitem__, found), strict=True))
-            pictures.append(Picture(source.name, tokenizer.name, tokens))
+            pictures.append(Picture(source.name, tokenizer.name, found, tokenizer.decode_tokens(found)))
     if output.format is None:
         print_pictures(pictures, ids=ids)
     else:

@@ -6,7 +6,6 @@ hexadecimal bytes for each of these tokens: 🌍⟨F0 9F⟩|⟨8C⟩|⟨8D⟩.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -30,11 +29,17 @@ BARS = ("|", "¦", "‖")  # between tokens, where there are no colours: the fir
 
 
 class Picture(NamedTuple):
-    """A text through a tokenizer: their names, and the tokens as ids with their bytes."""
+    """A text through a tokenizer: their names, and the tokens' ids and bytes."""
 
     source: str
     tokenizer: str
-    tokens: Sequence[tuple[int, bytes]]
+    ids: Sequence[int]
+    tokens: Sequence[bytes]
+
+    @property
+    def pairs(self) -> list[tuple[int, bytes]]:
+        """Each id with its bytes."""
+        return list(zip(self.ids, self.tokens, strict=True))
 
 
 def lines(shown: Sequence[Piece], *, width: int | None, ids: bool, gap: int) -> Iterator[list[Piece]]:
@@ -163,15 +168,15 @@ def print_pictures(pictures: Sequence[Picture], *, ids: bool) -> None:
             click.echo()
         if len(pictures) > 1:
             click.echo(visible(f"# {picture.source}, {picture.tokenizer}"))
-        bar = bar_between(data for _, data in picture.tokens)
+        bar = bar_between(picture.tokens)
         if on_terminal():
-            _draw(pieces(picture.tokens), ids=ids, bar=bar)
+            _draw(pieces(picture.pairs), ids=ids, bar=bar)
             click.echo(visible(f"\n{summary(picture)}"))
         else:
             if ids:
-                text = plain_text(pieces(picture.tokens), width=None, ids=True, plain_spaces=True, bar=bar)
+                text = plain_text(pieces(picture.pairs), width=None, ids=True, plain_spaces=True, bar=bar)
             else:
-                text = piped_text(picture.tokens, bar)
+                text = piped_text(picture.pairs, bar)
             click.echo(text, nl=False)
             say(summary(picture))
 
@@ -197,7 +202,7 @@ def picture_lines(
 
 def summary(picture: Picture) -> str:
     """One line of figures: "4 tokens, 12 bytes, 12 characters, 3.00 bytes per token, tokenizer gpt2"."""
-    data = b"".join(data for _, data in picture.tokens)
+    data = b"".join(picture.tokens)
     characters = len(data.decode("utf-8", "surrogateescape"))
     count = len(picture.tokens)
     parts = [how_many(count, "token"), how_many(len(data), "byte"), how_many(characters, "character")]
@@ -212,16 +217,16 @@ def token_table(pictures: Sequence[Picture], meta: Mapping[str, Any]) -> Table:
         key: [] for key in ("source", "tokenizer", "position", "id", "text", "bytes_hex", "start_byte", "end_byte")
     }
     for picture in pictures:
-        each = list(map(itemgetter(1), picture.tokens))
-        texts = {data: token_texts(data) for data in set(each)}  # tokens come again and again
-        ends = list(accumulate(map(len, each), initial=0))
-        columns["source"] += [picture.source] * len(each)
-        columns["tokenizer"] += [picture.tokenizer] * len(each)
-        columns["position"] += range(len(each))
-        columns["id"] += map(itemgetter(0), picture.tokens)
+        count = len(picture.tokens)
+        texts = {data: token_texts(data) for data in set(picture.tokens)}  # tokens come again and again
+        ends = list(accumulate(map(len, picture.tokens), initial=0))
+        columns["source"] += [picture.source] * count
+        columns["tokenizer"] += [picture.tokenizer] * count
+        columns["position"] += range(count)
+        columns["id"] += picture.ids
         for key in ("text", "bytes_hex"):
             shown = {data: words[key] for data, words in texts.items()}
-            columns[key] += map(shown.__getitem__, each)
+            columns[key] += map(shown.__getitem__, picture.tokens)
         columns["start_byte"] += ends[:-1]
         columns["end_byte"] += ends[1:]
     return Table("tok show", [Column(key, key) for key in columns], RowsByColumn(columns), meta=meta)

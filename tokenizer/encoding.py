@@ -163,7 +163,7 @@ class Tokenizer:
         Raises:
             UserError: no token has this id.
         """
-        return self.decode_bytes([token_id])
+        return self.decode_tokens([token_id])[0]
 
     # -------------------------------------------------------------------------------------------------- text to ids
 
@@ -287,6 +287,21 @@ class Tokenizer:
         compiled = self._engine(len(data))
         return compiled.pre_tokens(data) if compiled else list(map(piece_bytes, self.split.pieces(as_text(data))))
 
+    def encode_pieces(self, pieces: Sequence[bytes]) -> list[list[int]]:
+        """The ids of each piece of text, taken for a pre-token as it stands.
+
+        Example: with cl100k, encode_pieces([b"hello world"]) == [[15339, 1917]], although the split would cut it
+
+        Raises:
+            KeyError: a byte has no token.
+        """
+        compiled = self._engine(sum(map(len, pieces)))
+        if compiled is None or self.absent_bytes or not all(pieces):
+            return [self._plain.encode_piece(piece) for piece in pieces]
+        ids, ends = compiled.encode_pieces(pieces)
+        every = ids.tolist()
+        return [every[start:end] for start, end in pairwise([0, *ends.tolist()])]
+
     # -------------------------------------------------------------------------------------------------- ids to text
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -306,10 +321,26 @@ class Tokenizer:
         try:
             return self._joined(ids)
         except KeyError as err:
-            raise UserError(
-                f"{self.name} has no token with the id {err.args[0]!r}",
-                hint=f"its ids run from 0 to {self.vocab_size - 1}; was the text encoded with another tokenizer?",
-            ) from None
+            raise self._unknown(err) from None
+
+    def decode_tokens(self, ids: Iterable[int]) -> list[bytes]:
+        """The bytes of each of the ids.
+
+        Example: with cl100k, decode_tokens([15339, 1917]) == [b"hello", b" world"]
+
+        Raises:
+            UserError: no token has one of the ids.
+        """
+        try:
+            return list(map(self._bytes_of.__getitem__, ids))
+        except KeyError as err:
+            raise self._unknown(err) from None
+
+    def _unknown(self, err: KeyError) -> UserError:
+        return UserError(
+            f"{self.name} has no token with the id {err.args[0]!r}",
+            hint=f"its ids run from 0 to {self.vocab_size - 1}; was the text encoded with another tokenizer?",
+        )
 
     def _joined(self, ids: Iterable[int]) -> bytes:
         if compiled := self.__dict__.get("_compiled"):  # not worth making for this, but quick once it is there

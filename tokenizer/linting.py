@@ -159,7 +159,7 @@ class _Linter:
         ids = self._tokenizer.encode(before + token + after, disallowed_special=())
         if own not in ids:
             return False
-        ends = accumulate(len(self._tokenizer.token_bytes(one)) for one in ids)
+        ends = accumulate(map(len, self._tokenizer.decode_tokens(ids)))
         return any(one == own and end == len(before) + len(token) for one, end in zip(ids, ends, strict=True))
 
 

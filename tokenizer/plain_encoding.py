@@ -44,7 +44,7 @@ class PlainEncoder:
         for piece in self._split.pieces(as_text(data)):
             known = remembered.get(piece)
             if known is None:
-                known = self._encode_piece(piece_bytes(piece))
+                known = self.encode_piece(piece_bytes(piece))
                 if len(piece) < reference.LONG_PIECE:
                     if len(remembered) >= REMEMBERED_PIECES:
                         remembered.clear()
@@ -52,7 +52,8 @@ class PlainEncoder:
             ids += known
         return ids
 
-    def _encode_piece(self, piece: bytes) -> list[int]:
+    def encode_piece(self, piece: bytes) -> list[int]:
+        """The ids of what is one piece, however the split would cut it."""
         if self._whole_pieces and (whole := self._vocabulary.get(piece)) is not None:
             return [whole]
         return [self._vocabulary[part] for part in reference.encode_piece(piece, self.rank_of)]

@@ -1,7 +1,7 @@
 """The other ways in which a vocabulary could cut a text: BPE takes one of very many, not always the shortest."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Sequence
 from itertools import islice
 
 from tokenizer import reference
@@ -10,7 +10,7 @@ from tokenizer.encoding import Tokenizer
 Segmentation = tuple[bytes, ...]
 
 
-def count_segmentations(piece: bytes, vocabulary: Mapping[bytes, int], longest: int) -> int:
+def count_segmentations(piece: bytes, vocabulary: Container[bytes], longest: int) -> int:
     """In how many ways a pre-token can be cut into tokens; `longest` is the size of the vocabulary's longest token.
 
     The number of ways to reach a byte is the sum over all tokens that end there (Cao and Rimell 2021).
@@ -25,7 +25,7 @@ def count_segmentations(piece: bytes, vocabulary: Mapping[bytes, int], longest: 
     return ways[-1]
 
 
-def fewest_tokens(piece: bytes, vocabulary: Mapping[bytes, int], longest: int, count: int = 1) -> list[Segmentation]:
+def fewest_tokens(piece: bytes, vocabulary: Container[bytes], longest: int, count: int = 1) -> list[Segmentation]:
     """The `count` segmentations with fewest tokens, among equals those whose first tokens are longer first.
 
     Example: fewest_tokens(b"abc", {b"a": 0, b"b": 1, b"c": 2, b"ab": 3, b"bc": 4}, 2, 2)
@@ -40,7 +40,23 @@ def fewest_tokens(piece: bytes, vocabulary: Mapping[bytes, int], longest: int, c
     return best[-1]
 
 
-def longest_match(piece: bytes, vocabulary: Mapping[bytes, int], longest: int) -> Segmentation | None:
+def fewest_count(piece: bytes, vocabulary: Container[bytes], longest: int) -> int | None:
+    """How many tokens the shortest segmentation has; None if there is none.
+
+    Example: fewest_count(b"abc", {b"a", b"b", b"c", b"ab", b"bc"}, 2) == 2
+    """
+    fewest: list[int | None] = [0]  # of the bytes up to each end
+    for end in range(1, len(piece) + 1):
+        least = None
+        for start in range(max(0, end - longest), end):
+            before = fewest[start]
+            if before is not None and (least is None or before + 1 < least) and piece[start:end] in vocabulary:
+                least = before + 1
+        fewest.append(least)
+    return fewest[-1]
+
+
+def longest_match(piece: bytes, vocabulary: Container[bytes], longest: int) -> Segmentation | None:
     """From left to right always the longest token that fits, as WordPiece cuts; None where a byte has no token.
 
     Example: longest_match(b"abc", {b"a": 0, b"b": 1, b"c": 2, b"ab": 3, b"bc": 4}, 2) == (b"ab", b"c")

@@ -78,10 +78,8 @@ class Cut:
         """The different tokens, the most frequent first, and of equally frequent ones the smaller id."""
         used, counts = np.unique(self.ids, return_counts=True)
         order = np.lexsort((used, -counts))
-        return [
-            Kind(one, self.tokenizer.token_bytes(one), count)
-            for one, count in zip(used[order].tolist(), counts[order].tolist(), strict=True)
-        ]
+        ids = used[order].tolist()
+        return list(map(Kind, ids, self.tokenizer.decode_tokens(ids), counts[order].tolist()))
 
     @cached_property
     def counts(self) -> Numbers:
@@ -128,13 +126,9 @@ class Cut:
         starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)[:count]
         first = np.searchsorted(self.character_starts, starts, "right") - 1
         last = np.searchsorted(self.character_starts, ends - 1, "right")
-        data = {one: self.tokenizer.token_bytes(one) for one in set(self.ids[:count].tolist())}
-        return [
-            Token(position, one, data[one], start, first_character, end_character)
-            for position, (one, start, first_character, end_character) in enumerate(
-                zip(self.ids[:count].tolist(), starts.tolist(), first.tolist(), last.tolist(), strict=True)
-            )
-        ]
+        ids = self.ids[:count].tolist()
+        tokens = self.tokenizer.decode_tokens(ids)
+        return list(map(Token, range(count), ids, tokens, starts.tolist(), first.tolist(), last.tolist()))
 
     def _is_inside_character(self, place: int) -> bool:
         following = np.searchsorted(self.character_starts, place, "left")

@@ -218,13 +218,13 @@ def test_the_ink_can_be_read_on_every_background():
 
 
 def test_the_summary_counts_characters_and_not_only_bytes():
-    picture = Picture("text", "toy", cut("é\xff".encode("latin-1") + "é".encode(), 2))
+    picture = Picture("text", "toy", *zip(*cut("é\xff".encode("latin-1") + "é".encode(), 2), strict=True))
     assert summary(picture) == "2 tokens, 4 bytes, 3 characters, 2.00 bytes per token, tokenizer toy"
-    assert summary(Picture("text", "toy", [])) == "0 tokens, 0 bytes, 0 characters, tokenizer toy"
+    assert summary(Picture("text", "toy", [], [])) == "0 tokens, 0 bytes, 0 characters, tokenizer toy"
 
 
 def test_rows_for_programs_hold_exact_bytes_and_unknown_text():
-    table = token_table([Picture("text", "toy", cut("aéb".encode(), 2, 3))], {})
+    table = token_table([Picture("text", "toy", *zip(*cut("aéb".encode(), 2, 3), strict=True))], {})
     shared = {"source": "text", "tokenizer": "toy"}
     assert [dict(row) for row in table.rows] == [
         shared | {"id": 100, "position": 0, "start_byte": 0, "end_byte": 2, "text": None, "bytes_hex": "61c3"},

@@ -58,6 +58,26 @@ def either_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.usefixtures("either_engine")
+@pytest.mark.parametrize("name", ["gpt2", "cl100k"])
+def test_pieces_are_taken_as_they_stand(
+    name: str, fuzz_texts: Texts, both_engines: Callable[..., tuple], trained: Tokenizer
+) -> None:
+    ours, theirs = both_engines(name)
+    pieces = [text.encode() for text in fuzz_texts(500, f"pieces {name}")]
+    pieces += [b"", b"hello world", b"\n\n  \xff", b"a" * 300, *ours.pre_tokens(PROSE), b""]
+    ids = ours.encode_pieces(pieces)
+    assert ids == [theirs._encode_single_piece(piece) if piece else [] for piece in pieces]
+    for piece, each in zip(pieces, ids, strict=True):
+        assert ours.decode_tokens(each) == theirs.decode_tokens_bytes(each)
+        assert b"".join(ours.decode_tokens(each)) == piece
+    assert ours.encode_pieces([]) == []
+    assert ours.decode_tokens(np.array(ids[-2], np.int32)) == ours.decode_tokens(ids[-2])
+    assert trained.decode_tokens([trained.special_tokens["[é]"]]) == ["[é]".encode()]
+    with pytest.raises(UserError, match="no token with the id 100000000"):
+        ours.decode_tokens([1, 100_000_000])
+
+
+@pytest.mark.usefixtures("either_engine")
 @pytest.mark.parametrize("name", RANKS)
 def test_lists_arrays_batches_and_counts_agree(
     name: str, fuzz_texts: Texts, both_engines: Callable[..., tuple]

@@ -20,7 +20,7 @@ from tokenizer.metrics import compression, words
 from tokenizer.metrics.corpus import Corpus, Lens, cut_place
 from tokenizer.metrics.entropy import HeldOut, IdModel, efficiency, renyi_entropy, vocabulary_bits
 from tokenizer.metrics.figures import Ratio
-from tokenizer.metrics.inference import divergence, merged_tokens
+from tokenizer.metrics.inference import divergence
 from tokenizer.metrics.measuring import METRICS, Wanted, measure
 from tokenizer.metrics.morphemes import LANGUAGES, gold_words, morpheme_boundaries
 from tokenizer.metrics.robustness import TYPOS, edit_distance, prefix_instability, typo_figures
@@ -256,12 +256,12 @@ def test_of_long_texts_only_so_much_is_cut_in_three_ways() -> None:
     assert totals(found.fewest_tokens) == (2 * 5 * 20_833, 2 * 5 * 20_833)
 
 
-@pytest.mark.parametrize("name", ["gpt2", "cl100k"])
-def test_merged_tokens_are_tiktokens(name: str, both_engines: Callable[[str], tuple[Any, Any]]) -> None:
-    ours, theirs = both_engines(name)
-    for piece in set(ours.pre_tokens((SAMPLES / "texts" / "german.txt").read_bytes())):
-        tokens = merged_tokens(ours, piece)
-        assert tokens == theirs.decode_tokens_bytes(theirs._encode_single_piece(piece))
+def test_a_token_that_merging_never_makes_would_be_the_shortest_cut() -> None:
+    vocabulary = {bytes([byte]): byte for byte in range(256)} | {b"ab": 256, b"abc": 257}
+    given = {"split": make_split(r"\S+|\s+"), "special_tokens": {}, "whole_pieces": False}
+    found = divergence(Tokenizer(name="toy", vocabulary=vocabulary, merges=[(b"a", b"b")], **given), [b"abc"], seed=1)
+    assert totals(found.fewest_tokens) == totals(found.longest_tokens) == (1, 2)
+    assert totals(found.fewest_differs) == (1, 1)
 
 
 @given(st.lists(st.integers(0, 3), max_size=6), st.lists(st.integers(0, 3), max_size=6))

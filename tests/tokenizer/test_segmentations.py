@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenizer import load_tokenizer
-from tokenizer.segmentations import count_segmentations, dropout_sample, fewest_tokens, joined, longest_match
+from tokenizer.segmentations import (
+    count_segmentations,
+    dropout_sample,
+    fewest_count,
+    fewest_tokens,
+    joined,
+    longest_match,
+)
 
 LONGEST = 8
 
@@ -34,6 +41,7 @@ def test_counts_and_best_ways_agree_with_brute_force(tokens: set[bytes], piece: 
     assert count_segmentations(piece, vocabulary, LONGEST) == len(ways)
     for count in (1, 3, 100):
         assert fewest_tokens(piece, vocabulary, LONGEST, count) == ways[:count]
+    assert fewest_count(piece, tokens, LONGEST) == (len(ways[0]) if ways else None)
 
 
 @pytest.mark.parametrize("word", [b" action", b"unbelievable", b" Mario", "Grüße".encode(), b"\xf0\x9f\x8c"])

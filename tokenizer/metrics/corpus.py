@@ -216,7 +216,7 @@ class Lens:
         """
         used = np.flatnonzero(np.bincount(ids))
         sizes = np.zeros(self.tokenizer.vocab_size, np.int64)
-        sizes[used] = [len(self.tokenizer.token_bytes(one)) for one in used.tolist()]
+        sizes[used] = list(map(len, self.tokenizer.decode_tokens(used.tolist())))
         return sizes[ids]
 
     def encode(self, documents: Sequence[bytes]) -> list[Ids]:

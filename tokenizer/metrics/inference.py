@@ -4,11 +4,10 @@ import random
 from collections import Counter
 from dataclasses import dataclass
 
-from tokenizer import reference
 from tokenizer.encoding import Tokenizer
 from tokenizer.metrics.corpus import cut_place
 from tokenizer.metrics.figures import Ratio, one_ratio
-from tokenizer.segmentations import fewest_tokens, longest_match
+from tokenizer.segmentations import fewest_count, longest_match
 
 MOST_PIECES = 2_000  # different pre-tokens that are looked at
 MOST_TEXT = 250_000  # bytes that are cut into pre-tokens
@@ -50,19 +49,19 @@ def divergence(tokenizer: Tokenizer, documents: list[bytes], seed: int) -> Diver
     pieces = sorted(piece for piece in occurrences if 0 < len(piece) <= LONGEST_PIECE)
     if len(pieces) > MOST_PIECES:
         pieces = random.Random(f"{seed} pre-tokens").sample(pieces, MOST_PIECES)
-    vocabulary = tokenizer.vocabulary
+    vocabulary = dict(tokenizer.vocabulary.items())
     longest = max(map(len, vocabulary), default=1)
     counts = Counter[str]()
-    for piece in pieces:
+    for piece, ids in zip(pieces, tokenizer.encode_pieces(pieces), strict=True):
         times = occurrences[piece]
-        merged = merged_tokens(tokenizer, piece)
-        matched = longest_match(piece, vocabulary, longest) or tuple(merged)
-        fewest = len(fewest_tokens(piece, vocabulary, longest)[0]) if len(merged) > 2 else len(merged)
+        merged = tuple(tokenizer.decode_tokens(ids))
+        matched = longest_match(piece, vocabulary, longest) or merged
+        fewest = fewest_count(piece, vocabulary, longest) or len(merged)
         counts["all"] += times
         counts["merged"] += times * len(merged)
         counts["matched"] += times * len(matched)
         counts["fewest"] += times * fewest
-        counts["longest differs"] += times * (tuple(merged) != matched)
+        counts["longest differs"] += times * (merged != matched)
         counts["fewest differs"] += times * (fewest < len(merged))
     return Divergence(
         one_ratio(counts["longest differs"], counts["all"]),
@@ -73,18 +72,3 @@ def divergence(tokenizer: Tokenizer, documents: list[bytes], seed: int) -> Diver
         len(occurrences),
         share,
     )
-
-
-def merged_tokens(tokenizer: Tokenizer, piece: bytes) -> list[bytes]:
-    """The tokens of a pre-token as the tokenizer makes them.
-
-    Example: merged_tokens(cl100k, b" disestablish") == [b" dis", b"establish"]
-    """
-    if tokenizer.whole_pieces and tokenizer.id_of(piece) is not None:
-        return [piece]
-
-    def rank(left: bytes, right: bytes) -> int:
-        found = tokenizer.merge_rank(left, right)
-        return reference.NEVER if found is None else found
-
-    return reference.encode_piece(piece, rank)

@@ -187,9 +187,10 @@ def _everything(
     for lens, encoded in both[1:]:
         ratio = compression.sequence_length(corpus, encoded, reference_tokens)
         yield from _by_file(corpus, "normalized_sequence_length", lens.name, ratio, against=reference.name)
+    chosen, excerpts = robustness.some_words(corpus, wanted.seed), robustness.excerpts(corpus, wanted.seed)
     for (lens, encoded), found in zip(both, divergences, strict=True):
         yield from _efficiencies(lens, corpus, encoded, wanted.alpha)
-        yield from _steadiness(lens, corpus, wanted.seed)
+        yield from _steadiness(lens, chosen, excerpts, wanted.seed)
         for metric, ratio in (
             ("longest_match_differs", found.longest_differs),
             ("longest_match_tokens", found.longest_tokens),
@@ -218,11 +219,10 @@ def _efficiencies(lens: Lens, corpus: Corpus, encoded: Encoded, alpha: float) ->
                 yield Figure(f"{name}_efficiency_{which}", lens.name, source, None, ratio)
 
 
-def _steadiness(lens: Lens, corpus: Corpus, seed: int) -> Iterator[Figure]:
-    chosen = robustness.some_words(corpus, seed)
+def _steadiness(lens: Lens, chosen: Sequence[str], excerpts: Sequence[str], seed: int) -> Iterator[Figure]:
     for kind in robustness.TYPOS:
         found = robustness.typo_figures(lens.tokenizer, chosen, kind, seed)
         yield Figure(f"typo_{kind}_changed", lens.name, None, None, found["changed"], "words")
         yield Figure(f"typo_{kind}_growth", lens.name, None, None, found["grown"], "words")
-    ratio = robustness.prefix_instability(lens.tokenizer, robustness.excerpts(corpus, seed))
+    ratio = robustness.prefix_instability(lens.tokenizer, excerpts)
     yield Figure("unstable_beginnings", lens.name, None, None, ratio, "excerpts")

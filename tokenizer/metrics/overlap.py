@@ -43,7 +43,8 @@ def used_overlap(corpus: Corpus, some: Lens, encoded: Encoded, other: Lens) -> R
     """Tokens of a text that are tokens of the other vocabulary, too, over all tokens of it, in each document."""
     known = np.zeros(some.tokenizer.vocab_size, np.bool_)
     used = np.flatnonzero(np.bincount(encoded.ids))
-    known[used] = [other.tokenizer.id_of(some.tokenizer.token_bytes(one)) is not None for one in used.tolist()]
+    vocabulary = other.tokenizer.vocabulary
+    known[used] = [token in vocabulary for token in some.tokenizer.decode_tokens(used.tolist())]
     weights = known[encoded.ids]
     return Ratio(corpus.in_documents(encoded.ends, weights), corpus.in_documents(encoded.ends))
 

@@ -70,14 +70,16 @@ def typo_figures(tokenizer: Tokenizer, words: Sequence[str], kind: str, seed: in
     """
     draw = random.Random(f"{seed} {kind}")
     pairs = [(word, TYPOS[kind](word, draw)) for word in words]
-    cut = [tuple(_ids(tokenizer, f" {word}") for word in pair) for pair in pairs if pair[0] != pair[1]]
+    changed = [f" {one}" for pair in pairs if pair[0] != pair[1] for one in pair]
+    ids = _ids(tokenizer, changed)
+    cut = list(zip(ids[::2], ids[1::2], strict=True))
     sizes = np.array([[len(before), len(after)] for before, after in cut], np.float64).reshape(-1, 2)
     distances = np.array([edit_distance(before, after) for before, after in cut], np.float64)
     return {"changed": Ratio(distances, sizes.max(axis=1)), "grown": Ratio(sizes[:, 1], sizes[:, 0])}
 
 
-def _ids(tokenizer: Tokenizer, text: str) -> list[int]:
-    return tokenizer.encode(piece_bytes(text), disallowed_special=())
+def _ids(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    return [ids.tolist() for ids in tokenizer.encode_batch(map(piece_bytes, texts), disallowed_special=())]
 
 
 def edit_distance(some: Sequence[int], other: Sequence[int]) -> int:
@@ -113,7 +115,7 @@ def prefix_instability(tokenizer: Tokenizer, texts: Sequence[str]) -> Ratio:
     """
     unstable = []
     for text in texts:
-        cuts = [_ids(tokenizer, text[:end]) for end in range(1, len(text) + 1)]
+        cuts = _ids(tokenizer, [text[:end] for end in range(1, len(text) + 1)])
         unstable.append(sum(some != other[: len(some)] for some, other in pairwise(cuts)))
     beginnings = [max(len(text) - 1, 0) for text in texts]
     return Ratio(np.array(unstable, np.float64), np.array(beginnings, np.float64))
