@@ -3,13 +3,14 @@
 import json
 import math
 import re
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
     from cli.output import Format, Table
 
-Cells = list[str] | list[int] | str  # a column: its cells, or what stands in all of them
+Cells = list[str] | Sequence[int] | str  # a column: its cells, or what stands in all of them
 
 _SHORT = 1000  # characters of a text that is remembered once it was spelt
 _MOST_KNOWN = 1 << 16
@@ -17,7 +18,10 @@ AT_ONCE = 8192  # rows that are spelt together, so that the first of very many a
 
 
 class RowsByColumn(Sequence[Mapping[str, Any]]):
-    """Very many rows, held column by column: a dict for each would take more time and memory than all the rest."""
+    """Very many rows, held column by column: a dict for each would take more time and memory than all the rest.
+
+    Whole numbers are best held in an `array`.
+    """
 
     def __init__(self, columns: Mapping[str, Sequence[Any]]) -> None:
         self._columns = columns
@@ -84,7 +88,7 @@ def _csv_cell(value: Any) -> str:
 
 def _template(columns: Sequence[Cells]) -> list[str]:
     """What stands for each cell of a row: what all rows have in common, or a place to be filled."""
-    return ["%s" if isinstance(column, list) else _percent(column) for column in columns]
+    return [_percent(column) if isinstance(column, str) else "%s" for column in columns]
 
 
 def _percent(text: str) -> str:
@@ -93,7 +97,7 @@ def _percent(text: str) -> str:
 
 def _filled(template: str, columns: Sequence[Cells], count: int) -> list[str]:
     """The rows: the template with the cells of the columns that vary."""
-    varying = [column for column in columns if isinstance(column, list)]
+    varying = [column for column in columns if not isinstance(column, str)]
     return list(map(template.__mod__, zip(*varying, strict=True))) if varying else [template % ()] * count
 
 
@@ -141,6 +145,8 @@ def _spelt(values: Sequence[Any], known: _Known) -> Cells:
 
     Whole numbers stay what they are, for rows are filled sooner with them than with their digits.
     """
+    if isinstance(values, array):
+        return values
     if isinstance(values[0], str) and values.count(values[0]) == len(values):
         return known.spell(values[0])
     kinds = set(map(type, values))

@@ -4,6 +4,7 @@ White space is made visible. A character whose bytes lie in several tokens is sh
 hexadecimal bytes for each of these tokens: 🌍⟨F0 9F⟩|⟨8C⟩|⟨8D⟩.
 """
 
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -213,17 +214,17 @@ def summary(picture: Picture) -> str:
 
 def token_table(pictures: Sequence[Picture], meta: Mapping[str, Any]) -> Table:
     """A row for each token of each picture, with its place in the text in bytes."""
-    columns: dict[str, list[Any]] = {
-        key: [] for key in ("source", "tokenizer", "position", "id", "text", "bytes_hex", "start_byte", "end_byte")
-    }
+    keys = ("source", "tokenizer", "position", "id", "text", "bytes_hex", "start_byte", "end_byte")
+    numbers = ("position", "id", "start_byte", "end_byte")
+    columns: dict[str, Any] = {key: array("q") if key in numbers else [] for key in keys}
     for picture in pictures:
         count = len(picture.tokens)
         texts = {data: token_texts(data) for data in set(picture.tokens)}  # tokens come again and again
-        ends = list(accumulate(map(len, picture.tokens), initial=0))
+        ends = array("q", accumulate(map(len, picture.tokens), initial=0))
         columns["source"] += [picture.source] * count
         columns["tokenizer"] += [picture.tokenizer] * count
-        columns["position"] += range(count)
-        columns["id"] += picture.ids
+        columns["position"].extend(range(count))
+        columns["id"].extend(picture.ids)
         for key in ("text", "bytes_hex"):
             shown = {data: words[key] for data, words in texts.items()}
             columns[key] += map(shown.__getitem__, picture.tokens)
