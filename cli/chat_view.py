@@ -13,7 +13,7 @@ from cli.output import Column, OutputOptions, Table, emit, on_terminal, print_ta
 from cli.progress import say
 from cli.tables import percent
 from cli.text_input import read_file, stop_if_nobody_types
-from cli.token_pieces import Piece, Run, pieces
+from cli.token_pieces import Run, Shape, shapes
 from cli.token_view import bar_between, picture_lines, plain_text, token_texts
 from cli.visible import visible
 from tokenizer.errors import UsageError, UserError
@@ -99,36 +99,31 @@ def _print_stretches(turns: Sequence["Turn"], tokens: Sequence["ChatToken"], *, 
     bar = bar_between(token.data for token in tokens if not token.special)
     for label, (_, run) in zip(labels, stretches, strict=True):
         margin = label
-        for line in _lines(_pieces(run), room, ids=ids, bar=bar):
+        for line in _lines(_shapes(run), [token.id for token in run] if ids else None, room, bar=bar):
             click.echo(f"{margin:<{room}}{line}")
             margin = ""
 
 
-def _lines(shown: Sequence[Piece], room: int, *, ids: bool, bar: str) -> Iterator[str]:
+def _lines(shown: Sequence[Shape], ids: Sequence[int] | None, room: int, *, bar: str) -> Iterator[str]:
     """The lines of one stretch, coloured where the terminal has colours, beside a margin of `room` columns."""
     if not on_terminal():
-        yield from plain_text(shown, width=None, ids=ids, plain_spaces=True, bar=bar).splitlines()
+        yield from plain_text(shown, ids, width=None, plain_spaces=True, bar=bar).splitlines()
         return
     from rich.console import Console
 
-    console = Console(highlight=False)
-    for line in picture_lines(console, shown, width=max(console.width - room, 1), ids=ids, bar=bar):
-        with console.capture() as capture:
-            console.print(line, soft_wrap=True, end="")
-        yield capture.get()
+    console = Console()
+    yield from picture_lines(console, shown, ids, width=max(console.width - room, 1), bar=bar)
 
 
-def _pieces(tokens: Sequence["ChatToken"]) -> list[Piece]:
+def _shapes(tokens: Sequence["ChatToken"]) -> list[Shape]:
     """What is shown of some tokens: a special one in brackets that no other has."""
-    shown: list[Piece] = []
+    shown: list[Shape] = []
     for special, run in groupby(tokens, key=lambda token: token.special):
-        group = list(run)
+        group = [token.data for token in run]
         if special:
-            signs = [Run(f"⟦{visible(token.data.decode('utf-8', 'replace'))}⟧", "text") for token in group]
-            made = [Piece(0, token.id, (sign,)) for token, sign in zip(group, signs, strict=True)]
+            shown += [Shape([Run(f"⟦{visible(data.decode('utf-8', 'replace'))}⟧", "text")]) for data in group]
         else:
-            made = pieces([(token.id, token.data) for token in group])
-        shown += [Piece(len(shown) + place, piece.token, piece.runs) for place, piece in enumerate(made)]
+            shown += shapes(group)
     return shown
 
 

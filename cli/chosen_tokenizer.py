@@ -40,9 +40,9 @@ def shown(token: bytes) -> str:
 
     Example: shown(b" a\n") == "·a⏎"; shown(b"\xf0\x9f") == "⟨F0 9F⟩"
     """
-    from cli.token_pieces import pieces
+    from cli.token_pieces import shapes
 
-    return "".join(run.shown for run in pieces([(0, token)])[0].runs) if token else ""
+    return next(shapes([token])).signs if token else ""
 
 
 def shown_cut(tokens: Sequence[bytes]) -> str:

@@ -14,8 +14,8 @@ from rich.text import Text
 from cli.output import Table, drawn, on_terminal
 from cli.progress import progress_bar
 from cli.tables import counted, people_table, signed
-from cli.token_pieces import pieces
-from cli.token_view import picture_lines, plain_text
+from cli.token_pieces import shapes
+from cli.token_view import picture_lines
 from cli.visible import visible
 from probes.experiments import needle_ends, needle_results, placement_results
 from probes.haystack import generate_sentences
@@ -129,11 +129,11 @@ class Screens:
 
     def _show_tokens(self, name: str, tokenizer: Tokenizer, text: str) -> None:
         ids = tokenizer.encode(text)
-        shown = pieces([(token, tokenizer.token_bytes(token)) for token in ids])
+        shown = shapes(tokenizer.decode_tokens(ids))
         label = f"  {name:<6} {len(ids):>3} tokens  "
         width = self.console.width - len(label)
-        for number, line in enumerate(picture_lines(self.console, shown, width=width, ids=False)):
-            self.console.print(Text(label if number == 0 else " " * len(label)) + line, soft_wrap=True)
+        for number, line in enumerate(picture_lines(self.console, shown, None, width=width)):
+            self.console.print(Text(label if number == 0 else " " * len(label)) + Text.from_ansi(line), soft_wrap=True)
 
     # ---------------------------------------------------------------------------------------------- 2 needles
 
@@ -259,9 +259,7 @@ def _dialogues_continued(row: Mapping[str, Any]) -> str:
 
 
 def _quoted(tokens: Iterable[bytes]) -> str:
-    return " ".join(
-        plain_text(pieces([(0, token)]), width=None, ids=False, plain_spaces=False).strip() for token in tokens
-    )
+    return " ".join(shape.signs for token in tokens for shape in shapes([token]))
 
 
 def _work_sentence(results: Sequence[Result]) -> str:

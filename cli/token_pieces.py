@@ -5,6 +5,8 @@ Every way of drawing begins here: the terminal's colours, the bars in a pipe, an
 
 import unicodedata
 from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import accumulate
 from typing import Literal, NamedTuple
 
 from cli.visible import visible
@@ -25,79 +27,96 @@ class Run(NamedTuple):
     original: str = ""
 
 
-class Piece(NamedTuple):
-    """One token as it is shown; `position` counts tokens from 0 and chooses the colour.
+class Shape:
+    """What is shown of a token, wherever it stands. In one text equal tokens share it, as it is long in the making.
 
-    A token too wide for a line is shown in parts, all but the first of them `continued`.
+    Attributes:
+        runs: what it is made of.
+        ends_line: the token holds a line end, after which the picture goes on in a new line.
     """
 
-    position: int
-    token: int
-    runs: tuple[Run, ...]
-    continued: bool = False
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self.runs = tuple(runs)
+        self.ends_line = any(run.original == "\n" for run in runs)
 
-    @property
-    def number(self) -> str:
-        """The id, once for each token."""
-        return "" if self.continued else str(self.token)
-
-    @property
+    @cached_property
     def width(self) -> int:
         """Terminal cells."""
         from rich.cells import cell_len
 
-        return cell_len("".join(run.shown for run in self.runs))
+        return cell_len(self.signs)
 
-    @property
-    def ends_line(self) -> bool:
-        """Whether the token holds a line end, after which the picture goes on in a new line."""
-        return any(run.original == "\n" for run in self.runs)
+    @cached_property
+    def signs(self) -> str:
+        """The token without colours, with signs for white space."""
+        return "".join(run.shown for run in self.runs)
 
-    def words(self, *, plain_spaces: bool) -> str:
-        """The token without colours; spaces and tabs as they are, or as signs."""
-        return "".join(run.original if plain_spaces and run.original in {" ", "\t"} else run.shown for run in self.runs)
+    @cached_property
+    def plain(self) -> str:
+        """The same with spaces and tabs as they are."""
+        return "".join(run.original if run.original in {" ", "\t"} else run.shown for run in self.runs)
+
+    def parts(self, width: int) -> list["Shape"]:
+        """The same in parts of at most so many cells, at least one character each."""
+        from rich.cells import cell_len, chop_cells
+
+        parts: list[list[Run]] = [[]]
+        used = 0
+        for run in self.runs:
+            for sign in filter(None, chop_cells(run.shown, 1)):  # one by one
+                if used + cell_len(sign) > width and parts[-1]:
+                    parts.append([])
+                    used = 0
+                used += cell_len(sign)
+                joined = parts[-1].pop().shown if parts[-1] and parts[-1][-1].kind == run.kind == "text" else ""
+                parts[-1].append(run._replace(shown=joined + sign))
+        made = list(map(Shape, parts))
+        for part in made:
+            part.ends_line = self.ends_line and part is made[-1]
+        return made
 
 
-def pieces(tokens: Sequence[tuple[int, bytes]]) -> list[Piece]:
-    r"""Turn tokens, each an id and its bytes, into what is shown of them.
+def shapes(tokens: Sequence[bytes]) -> Iterator[Shape]:
+    r"""What is shown of each token: of those that share a character together, of all others alone.
 
-    Example: [(7, b"a "), (9, b"\xc3"), (8, b"\xa9")] -> "a·", "é⟨C3⟩", "⟨A9⟩".
+    Example: [b"a ", b"\xc3", b"\xa9"] -> "a·", "é⟨C3⟩", "⟨A9⟩".
     """
-    shown: list[Piece] = []
-    for stretch, runs in shown_stretches(tokens):
-        for (token, _), each in zip(stretch, runs, strict=True):
-            shown.append(Piece(len(shown), token, each))
-    return shown
+    alone = _Alone()
+    together: dict[tuple[bytes, ...], list[Shape]] = {}
+    done = 0
+    for first, end in _sharing(tokens):
+        yield from map(alone.__getitem__, tokens[done:first])
+        stretch = tuple(tokens[first:end])
+        if stretch not in together:
+            together[stretch] = [*map(Shape, _runs(stretch))]
+        yield from together[stretch]
+        done = end
+    yield from map(alone.__getitem__, tokens[done:])
 
 
-def shown_stretches(
-    tokens: Sequence[tuple[int, bytes]],
-) -> Iterator[tuple[list[tuple[int, bytes]], list[tuple[Run, ...]]]]:
-    """Stretches of tokens that no cut character joins to others, with what is shown of each token in them.
+class _Alone(dict[bytes, Shape]):
+    """What is shown of tokens that share no character with others, made when it is asked for."""
 
-    Equal stretches share their runs, so that these, which are long in the making, can be known again by `id`.
-    """
-    known: dict[tuple[bytes, ...], list[tuple[Run, ...]]] = {}
-    for stretch in _stretches(tokens):
-        key = (stretch[0][1],) if len(stretch) == 1 else tuple(data for _, data in stretch)
-        if key not in known:
-            known[key] = _runs(key)
-        yield stretch, known[key]
+    def __missing__(self, token: bytes) -> Shape:
+        shape = self[token] = Shape(*_runs([token]))
+        return shape
 
 
-def _stretches(tokens: Sequence[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
-    """The tokens in the shortest stretches between which no character is cut: mostly one by one."""
-    data = b"".join(token for _, token in tokens)
-    stretch: list[tuple[int, bytes]] = []
-    place = 0
-    for token in tokens:
-        if stretch and not (b"\x80" <= token[1][:1] < b"\xc0" and _is_inside_character(data, place)):
-            yield stretch
-            stretch = []
-        stretch.append(token)
-        place += len(token[1])
-    if stretch:
-        yield stretch
+def _sharing(tokens: Sequence[bytes]) -> Iterator[tuple[int, int]]:
+    """From which token to behind which each stretch goes whose tokens share characters; the shortest ones."""
+    data = b"".join(tokens)
+    places = list(accumulate(map(len, tokens), initial=0))
+    inner = {token for token in set(tokens) if b"\x80" <= token[:1] < b"\xc0"}  # they may begin inside a character
+    first = end = 0
+    for number in [number for number, token in enumerate(tokens) if token in inner]:
+        if number and _is_inside_character(data, places[number]):
+            if number != end:
+                if end:
+                    yield first, end
+                first = number - 1
+            end = number + 1
+    if end:
+        yield first, end
 
 
 def _is_inside_character(data: bytes, place: int) -> bool:

@@ -5,27 +5,30 @@ hexadecimal bytes for each of these tokens: 🌍⟨F0 9F⟩|⟨8C⟩|⟨8D⟩.
 """
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, chain, cycle, islice, repeat
+from operator import add, attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from cli.amounts import how_many
 from cli.machine_forms import RowsByColumn
-from cli.output import Column, Table, on_terminal
+from cli.output import Column, Table, on_terminal, print_exactly
 from cli.progress import say
-from cli.token_pieces import Piece, Run, pieces, shown_stretches
+from cli.token_pieces import Run, Shape, shapes
 from cli.visible import visible
 
 if TYPE_CHECKING:
+    from rich.color import ColorSystem
     from rich.console import Console
-    from rich.text import Text
 
 # Four light tints that stay apart for people with any colour blindness, in this cyclic order; all carry black text.
 BACKGROUNDS = ("#77aadd", "#eedd88", "#99ddff", "#ee8866")
 INK = "#000000"
 FAINT_INK = "#444444"
+_AT_ONCE = 500  # lines that are written together
 BARS = ("|", "¦", "‖")  # between tokens, where there are no colours: the first that the text does not hold itself
 
 
@@ -37,55 +40,59 @@ class Picture(NamedTuple):
     ids: Sequence[int]
     tokens: Sequence[bytes]
 
-    @property
-    def pairs(self) -> list[tuple[int, bytes]]:
-        """Each id with its bytes."""
-        return list(zip(self.ids, self.tokens, strict=True))
+
+class Line(NamedTuple):
+    """Tokens in one line: what is shown of each, which colour it has, its id below it or "", and the cells it takes."""
+
+    shapes: Sequence[Shape]
+    tints: Sequence[int]
+    numbers: Sequence[str]
+    widths: Sequence[int]
+
+    def part(self, start: int, end: int) -> "Line":
+        """Some of them."""
+        return Line(self.shapes[start:end], self.tints[start:end], self.numbers[start:end], self.widths[start:end])
 
 
-def lines(shown: Sequence[Piece], *, width: int | None, ids: bool, gap: int) -> Iterator[list[Piece]]:
-    """Break the pieces into lines of at most `width` cells (None: as long as they like), only between tokens.
+def lines(shown: Iterable[Shape], ids: Sequence[int] | None, *, width: int | None, gap: int) -> Iterator[Line]:
+    """Break what is shown of tokens into lines, only between tokens; a token that is wider than a line over several.
 
-    A token that is wider than a line is cut over several. `gap` is the room between two tokens.
+    Args:
+        shown: of each token.
+        ids: their ids, if they are to stand below them.
+        width: the most cells of a line; None: as many as it takes.
+        gap: the cells between two tokens.
     """
-    line: list[Piece] = []
-    used = 0
-    for piece in shown:
-        for part in _fitting(piece, width):
-            cells = column_width(part, ids=ids)
-            if line and width is not None and used + gap + cells > width:
-                yield line
-                line, used = [], 0
-            used += cells + (gap if line else 0)
-            line.append(part)
-        if piece.ends_line:
-            yield line
-            line, used = [], 0
-    if line:
-        yield line
+    every = _in_one_line(list(shown), ids, width)
+    edges = list(accumulate((cells + gap for cells in every.widths), initial=0))
+    line_ends = [end for end, shape in enumerate(every.shapes, start=1) if shape.ends_line]
+    start = 0
+    for line_end in (*line_ends, len(every.shapes)):
+        while start < line_end:
+            end = line_end
+            if width is not None:
+                fitting = bisect_right(edges, edges[start] + width + gap, start) - 1
+                end = min(line_end, max(fitting, start + 1))
+            yield every.part(start, end)
+            start = end
 
 
-def column_width(piece: Piece, *, ids: bool) -> int:
-    """The cells that a token takes; with ids under it, as many as the wider of the two."""
-    return max(piece.width, len(piece.number)) if ids else piece.width
-
-
-def _fitting(piece: Piece, width: int | None) -> list[Piece]:
-    if width is None or piece.width <= width:
-        return [piece]
-    from rich.cells import cell_len, chop_cells
-
-    parts: list[list[Run]] = [[]]
-    used = 0
-    for run in piece.runs:
-        for sign in filter(None, chop_cells(run.shown, 1)):  # one by one
-            if used + cell_len(sign) > width and parts[-1]:
-                parts.append([])
-                used = 0
-            used += cell_len(sign)
-            joined = parts[-1].pop().shown if parts[-1] and parts[-1][-1].kind == run.kind == "text" else ""
-            parts[-1].append(run._replace(shown=joined + sign))
-    return [piece._replace(runs=tuple(runs), continued=i > 0) for i, runs in enumerate(parts)]
+def _in_one_line(shown: list[Shape], ids: Sequence[int] | None, width: int | None) -> Line:
+    """All tokens, those that are wider than this in parts, of which the first has the id."""
+    tints: list[int] = list(islice(cycle(range(len(BACKGROUNDS))), len(shown)))
+    numbers = [""] * len(shown) if ids is None else list(map(str, ids))
+    kinds = set(shown)
+    if width is not None and any(one.width > width for one in kinds):
+        parts = {one: one.parts(width) if one.width > width else [one] for one in kinds}
+        sizes = [len(parts[shape]) for shape in shown]
+        shown = list(chain.from_iterable(map(parts.__getitem__, shown)))
+        tints = list(chain.from_iterable(map(repeat, tints, sizes)))
+        numbers = list(chain.from_iterable(map(repeat, numbers, sizes)))
+        for start, size in zip(accumulate(sizes, initial=0), sizes, strict=False):
+            if size > 1:
+                numbers[start + 1 : start + size] = [""] * (size - 1)
+    widths = [shape.width for shape in shown]
+    return Line(shown, tints, numbers, widths if ids is None else list(map(max, widths, map(len, numbers))))
 
 
 def bar_between(tokens: Iterable[bytes]) -> str:
@@ -97,63 +104,54 @@ def bar_between(tokens: Iterable[bytes]) -> str:
     return next((bar for bar in BARS if bar.encode() not in text), BARS[0])
 
 
-def plain_text(shown: Sequence[Piece], *, width: int | None, ids: bool, plain_spaces: bool, bar: str = BARS[0]) -> str:
+def plain_text(
+    shown: Iterable[Shape], ids: Sequence[int] | None, *, width: int | None, plain_spaces: bool, bar: str = BARS[0]
+) -> str:
     """The picture without colours: a bar between tokens, a new line where the text has one.
 
     Example: "How| is| this| cut|?"; with ids the tokens stand in columns, and their ids in a line below.
     """
+    words = attrgetter("plain" if plain_spaces and ids is None else "signs")
     drawn = []
-    for line in lines(shown, width=width, ids=ids, gap=1):
-        words = [piece.words(plain_spaces=plain_spaces and not ids) for piece in line]
-        if not ids:
-            drawn.append(bar.join(words))
-            continue
-        columns = [column_width(piece, ids=True) for piece in line]
-        padded = [word + " " * (cells - piece.width) for word, cells, piece in zip(words, columns, line, strict=True)]
-        numbers = [f"{piece.number:<{cells}}" for cells, piece in zip(columns, line, strict=True)]
-        drawn += [bar.join(padded).rstrip(" "), " ".join(numbers).rstrip(" ")]
+    for line in lines(shown, ids, width=width, gap=len(bar)):
+        drawn += _drawn(line, list(map(words, line.shapes)), bar, ids=ids is not None)
     return "".join(f"{line}\n" for line in drawn)
 
 
-def piped_text(tokens: Sequence[tuple[int, bytes]], bar: str) -> str:
-    """What a pipe gets: the same as `plain_text` without ids and width, but quick for a long text."""
-    known: dict[int, tuple[str, bool]] = {}
-    drawn: list[str] = []
-    line: list[str] = []
-    for _, runs in shown_stretches(tokens):
-        for each in runs:
-            if id(each) not in known:
-                piece = Piece(0, 0, each)
-                known[id(each)] = piece.words(plain_spaces=True), piece.ends_line
-            word, ends_line = known[id(each)]
-            line.append(word)
-            if ends_line:
-                drawn.append(bar.join(line))
-                line = []
-    if line:
-        drawn.append(bar.join(line))
-    return "".join(f"{each}\n" for each in drawn)
+def _drawn(line: Line, words: Sequence[str], gap: str, *, ids: bool) -> list[str]:
+    """A line of tokens that are drawn as these words; with ids, a line of these below."""
+    if not ids:
+        return [gap.join(words)]
+    rooms = [" " * (width - shape.width) for width, shape in zip(line.widths, line.shapes, strict=True)]
+    numbers = map(str.ljust, line.numbers, line.widths)
+    return [gap.join(map(add, words, rooms)).rstrip(" "), " ".join(numbers).rstrip(" ")]
 
 
-def coloured_lines(shown: Sequence[Piece], *, width: int, ids: bool) -> Iterator["Text"]:
-    """The picture in colours, a Rich text for each line; with ids a second line under each."""
-    from rich.text import Text
+def coloured_lines(
+    shown: Iterable[Shape], ids: Sequence[int] | None, *, width: int, colours: "ColorSystem"
+) -> Iterator[str]:
+    """The picture in as many colours as a terminal has, with their codes; with ids a second line under each."""
+    painted = _Painted(colours)
+    gap = "" if ids is None else " "
+    for line in lines(shown, ids, width=width, gap=len(gap)):
+        words = list(map(painted.__getitem__, zip(line.shapes, line.tints, strict=True)))
+        yield from _drawn(line, words, gap, ids=ids is not None)
 
-    for line in lines(shown, width=width, ids=ids, gap=int(ids)):
-        drawn, numbers = Text(), Text()
-        for piece in line:
-            background = BACKGROUNDS[piece.position % len(BACKGROUNDS)]
-            for run in piece.runs:
-                drawn.append(run.shown, style=_style(run, background))
-            if ids:
-                cells = column_width(piece, ids=True)
-                drawn.append(" " * (cells - piece.width + 1))
-                numbers.append(f"{piece.number:<{cells}} ")
-        drawn.rstrip()
-        yield drawn
-        if ids:
-            numbers.rstrip()
-            yield numbers
+
+class _Painted(dict[tuple[Shape, int], str]):
+    """What is shown of a token on one of the backgrounds, with the codes for its colours, made when it is asked for."""
+
+    def __init__(self, colours: "ColorSystem") -> None:
+        self._colours = colours
+
+    def __missing__(self, key: tuple[Shape, int]) -> str:
+        from rich.style import Style
+
+        shape, number = key
+        styles = [Style.parse(_style(run, BACKGROUNDS[number])) for run in shape.runs]
+        runs = zip(styles, shape.runs, strict=True)
+        text = self[key] = "".join(style.render(run.shown, color_system=self._colours) for style, run in runs)
+        return text
 
 
 def _style(run: Run, background: str) -> str:
@@ -170,35 +168,34 @@ def print_pictures(pictures: Sequence[Picture], *, ids: bool) -> None:
         if len(pictures) > 1:
             click.echo(visible(f"# {picture.source}, {picture.tokenizer}"))
         bar = bar_between(picture.tokens)
+        numbers = picture.ids if ids else None
         if on_terminal():
-            _draw(pieces(picture.pairs), ids=ids, bar=bar)
+            _draw(shapes(picture.tokens), numbers, bar=bar)
             click.echo(visible(f"\n{summary(picture)}"))
         else:
-            if ids:
-                text = plain_text(pieces(picture.pairs), width=None, ids=True, plain_spaces=True, bar=bar)
-            else:
-                text = piped_text(picture.pairs, bar)
+            text = plain_text(shapes(picture.tokens), numbers, width=None, plain_spaces=True, bar=bar)
             click.echo(text, nl=False)
             say(summary(picture))
 
 
-def _draw(shown: Sequence[Piece], *, ids: bool, bar: str) -> None:
+def _draw(shown: Iterable[Shape], ids: Sequence[int] | None, *, bar: str) -> None:
     from rich.console import Console
 
-    console = Console(highlight=False)
-    for line in picture_lines(console, shown, width=console.width, ids=ids, bar=bar):
-        console.print(line, soft_wrap=True)  # the lines are already cut to the width
+    console = Console()
+    drawn = picture_lines(console, shown, ids, width=console.width, bar=bar)
+    while some := list(islice(drawn, _AT_ONCE)):
+        print_exactly("".join(f"{line}\n" for line in some))
 
 
 def picture_lines(
-    console: "Console", shown: Sequence[Piece], *, width: int, ids: bool, bar: str = BARS[0]
-) -> Iterator["Text"]:
-    """The picture as this console can show it: in colours, or with bars where it has none."""
-    from rich.text import Text
+    console: "Console", shown: Iterable[Shape], ids: Sequence[int] | None, *, width: int, bar: str = BARS[0]
+) -> Iterator[str]:
+    """The picture as this console can show it: in colours, with the codes for them, or with bars where it has none."""
+    from rich.console import COLOR_SYSTEMS
 
     if console.color_system is not None and not console.no_color:
-        return coloured_lines(shown, width=width, ids=ids)
-    return map(Text, plain_text(shown, width=width, ids=ids, plain_spaces=False, bar=bar).splitlines())
+        return coloured_lines(shown, ids, width=width, colours=COLOR_SYSTEMS[console.color_system])
+    return iter(plain_text(shown, ids, width=width, plain_spaces=False, bar=bar).splitlines())
 
 
 def summary(picture: Picture) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cli.token_page.measured import Token
-from cli.token_pieces import Piece, Run, pieces
+from cli.token_pieces import Run, Shape, shapes
 from tokenizer.encoding import Tokenizer
 
 TINTS = 4  # neighbours have different ones
@@ -43,26 +43,25 @@ def segments(tokens: Sequence[Token], tokenizer: Tokenizer) -> list[list[Shown]]
     """
     specials = frozenset(tokenizer.special_tokens.values())
     found: list[list[Shown]] = []
-    drawn = pieces([(token.id, token.data) for token in tokens])
-    for token, piece in zip(tokens, drawn, strict=True):
+    for token, shape in zip(tokens, shapes([token.data for token in tokens]), strict=True):
         shown = Shown(
             token.position % TINTS,
-            _beginning(piece.runs),
-            max(0, sum(len(run.shown) for run in piece.runs) - LONGEST_SHOWN),
+            _beginning(shape.runs),
+            max(0, sum(len(run.shown) for run in shape.runs) - LONGEST_SHOWN),
             token.id,
             f"token {token.position}, id {token.id}, bytes {token.start} to {token.end}",
             token.id in specials,
         )
-        if _goes_on(piece) and found:
+        if _goes_on(shape) and found:
             found[-1].append(shown)
         else:
             found.append([shown])
     return found
 
 
-def _goes_on(piece: Piece) -> bool:
+def _goes_on(shape: Shape) -> bool:
     """Whether it begins inside a character: then its first sign is a chip, and the character stands in front of it."""
-    return bool(piece.runs) and piece.runs[0].kind == "chip"
+    return bool(shape.runs) and shape.runs[0].kind == "chip"
 
 
 def _beginning(runs: Sequence[Run]) -> list[Run]:

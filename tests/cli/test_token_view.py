@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.color import Color, ColorSystem
+from rich.text import Text
 
-from cli.token_pieces import _runs, pieces
+from cli.token_pieces import _runs, shapes
 from cli.token_view import (
     BACKGROUNDS,
     FAINT_INK,
@@ -18,7 +19,6 @@ from cli.token_view import (
     Picture,
     coloured_lines,
     lines,
-    piped_text,
     plain_text,
     summary,
     token_table,
@@ -33,7 +33,8 @@ def cut(data: bytes, *places: int) -> list[tuple[int, bytes]]:
 
 def plain(tokens: list[tuple[int, bytes]], **options: object) -> str:
     settings = {"width": None, "ids": False, "plain_spaces": True} | options
-    return plain_text(pieces(tokens), **settings)
+    numbers = [one for one, _ in tokens] if settings.pop("ids") else None
+    return plain_text(shapes([data for _, data in tokens]), numbers, **settings)
 
 
 def test_a_pipe_gets_bars_between_tokens():
@@ -101,16 +102,16 @@ def test_wide_characters_count_twice():
 
 
 def test_a_token_wider_than_the_line_is_cut_and_keeps_colour_and_id():
-    shown = pieces([(7, b"ab"), (8, b"=" * 25), (9, b"c")])
-    drawn = list(lines(shown, width=10, ids=True, gap=1))
-    assert ["".join(run.shown for piece in line for run in piece.runs) for line in drawn] == [
+    drawn = list(lines(shapes([b"ab", b"=" * 25, b"c"]), [7, 8, 9], width=10, gap=1))
+    assert ["".join(shape.signs for shape in line.shapes) for line in drawn] == [
         "ab",
         "=" * 10,
         "=" * 10,
         "=====c",
     ]
-    assert [[piece.position for piece in line] for line in drawn] == [[0], [1], [1], [1, 2]]
-    assert [[piece.number for piece in line] for line in drawn] == [["7"], ["8"], [""], ["", "9"]]
+    assert [line.tints for line in drawn] == [[0], [1], [1], [1, 2]]
+    assert [line.numbers for line in drawn] == [["7"], ["8"], [""], ["", "9"]]
+    assert [line.widths for line in drawn] == [[2], [10], [10], [5, 1]]
 
 
 LETTERS = st.text(st.sampled_from("abcéß漢字🌍"), min_size=1, max_size=12)
@@ -122,15 +123,14 @@ def test_every_byte_is_shown_once(text: str, data: st.DataObject):
     encoded = text.encode()
     places = data.draw(st.sets(st.integers(1, max(1, len(encoded) - 1)), max_size=8))
     tokens = cut(encoded, *sorted(place for place in places if place < len(encoded)))
-    shown = pieces(tokens)
-    assert [piece.token for piece in shown] == [token for token, _ in tokens]
-    for piece, (_, token_bytes) in zip(shown, tokens, strict=True):
-        words = "".join(run.shown for run in piece.runs if run.kind != "whole")
+    found = list(shapes([token for _, token in tokens]))
+    for shape, (_, token_bytes) in zip(found, tokens, strict=True):
+        words = "".join(run.shown for run in shape.runs if run.kind != "whole")
         parts = re.split(r"⟨([0-9A-F ]+)⟩", words)
         rebuilt = [bytes.fromhex(p) if i % 2 else p.encode() for i, p in enumerate(parts)]
         assert b"".join(rebuilt) == token_bytes
-    wholes = [run.shown for piece in shown for run in piece.runs if run.kind == "whole"]
-    texts = [run.shown for piece in shown for run in piece.runs if run.kind == "text"]
+    wholes = [run.shown for shape in found for run in shape.runs if run.kind == "whole"]
+    texts = [run.shown for shape in found for run in shape.runs if run.kind == "text"]
     assert sorted("".join([*wholes, *texts])) == sorted(text)
 
 
@@ -139,8 +139,8 @@ def test_every_byte_is_shown_once(text: str, data: st.DataObject):
 def test_any_bytes_can_be_shown_and_nothing_in_the_picture_is_a_control(blob: bytes, data: st.DataObject):
     places = data.draw(st.sets(st.integers(1, max(1, len(blob) - 1)), max_size=10))
     tokens = cut(blob, *sorted(place for place in places if place < len(blob))) if blob else []
-    assert piped_text(tokens, "|") == plain(tokens)
-    assert [piece.runs for piece in pieces(tokens)] == _runs([data for _, data in tokens])  # whatever goes together
+    together = _runs([data for _, data in tokens])  # whatever goes together
+    assert [list(shape.runs) for shape in shapes([data for _, data in tokens])] == list(map(list, together))
     for ids in (False, True):
         drawn = plain(tokens, width=20, ids=ids, plain_spaces=False)
         assert not [c for c in drawn if unicodedata.category(c) in {"Cc", "Cs"} and c != "\n"]
@@ -149,7 +149,9 @@ def test_any_bytes_can_be_shown_and_nothing_in_the_picture_is_a_control(blob: by
 
 def test_each_token_has_one_background_and_a_split_character_none():
     tokens = cut("a🌍b".encode(), 1, 3, 5)
-    drawn = next(coloured_lines(pieces(tokens), width=80, ids=False))
+    drawn = Text.from_ansi(
+        next(coloured_lines(shapes([data for _, data in tokens]), None, width=80, colours=ColorSystem.TRUECOLOR))
+    )
     assert drawn.plain == "a🌍⟨F0 9F⟩⟨8C 8D⟩b"
     styles = [(drawn.plain[span.start : span.end], str(span.style)) for span in drawn.spans]
     assert styles == [
@@ -162,8 +164,8 @@ def test_each_token_has_one_background_and_a_split_character_none():
 
 
 def test_ids_stand_under_the_coloured_tokens_too():
-    drawn = coloured_lines(pieces([(5, b"wide "), (1234567, b"x"), (8, b"y")]), width=80, ids=True)
-    assert [line.plain for line in drawn] == ["wide· x       y", "5     1234567 8"]
+    drawn = coloured_lines(shapes([b"wide ", b"x", b"y"]), [5, 1234567, 8], width=80, colours=ColorSystem.EIGHT_BIT)
+    assert [Text.from_ansi(line).plain for line in drawn] == ["wide· x       y", "5     1234567 8"]
 
 
 # Machado, Oliveira and Fernandes (2009), severity 1: how linear RGB looks to people without one kind of cone.
