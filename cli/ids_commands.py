@@ -2,11 +2,14 @@
 
 import re
 import sys
+from array import array
+from itertools import chain
 from pathlib import Path
 
 import click
 
 from cli.chosen_tokenizer import load_chosen, tokenizers_meta
+from cli.machine_forms import RowsByColumn
 from cli.options import FILE_TO_WRITE, Encode, encoding_options, tokenizer_option
 from cli.output import (
     Column,
@@ -19,7 +22,7 @@ from cli.output import (
     write_atomically,
 )
 from cli.text_input import Source, stop_if_nobody_types, text_input
-from cli.token_view import token_texts
+from cli.token_view import words_of
 from tokenizer.errors import UsageError
 
 LONGEST_ID = 20  # digits
@@ -49,16 +52,14 @@ def encode(sources: list[Source], tokenizer: str | None, encode: Encode, output:
         Column("text", "Text"),
         Column("bytes_hex", "Bytes"),
     ]
-    rows = (
-        {"source": name, "id": token, **token_texts(chosen.token_bytes(token))}
-        for name, ids in encoded
-        for token in ids
-    )
     if output.format is None:
         for _, ids in encoded:
             click.echo(" ".join(map(str, ids)))
-    else:
-        emit(Table("tok encode", columns, list(rows), meta=tokenizers_meta([chosen])), output)
+        return
+    every = array("q", chain.from_iterable(ids for _, ids in encoded))
+    names = [name for name, ids in encoded for _ in ids]
+    rows = RowsByColumn({"source": names, "id": every, **words_of(chosen.decode_tokens(every))})
+    emit(Table("tok encode", columns, rows, meta=tokenizers_meta([chosen])), output)
 
 
 @click.command()

@@ -216,18 +216,26 @@ def token_table(pictures: Sequence[Picture], meta: Mapping[str, Any]) -> Table:
     columns: dict[str, Any] = {key: array("q") if key in numbers else [] for key in keys}
     for picture in pictures:
         count = len(picture.tokens)
-        texts = {data: token_texts(data) for data in set(picture.tokens)}  # tokens come again and again
         ends = array("q", accumulate(map(len, picture.tokens), initial=0))
         columns["source"] += [picture.source] * count
         columns["tokenizer"] += [picture.tokenizer] * count
         columns["position"].extend(range(count))
         columns["id"].extend(picture.ids)
-        for key in ("text", "bytes_hex"):
-            shown = {data: words[key] for data, words in texts.items()}
-            columns[key] += map(shown.__getitem__, picture.tokens)
+        for key, words in words_of(picture.tokens).items():
+            columns[key] += words
         columns["start_byte"] += ends[:-1]
         columns["end_byte"] += ends[1:]
     return Table("tok show", [Column(key, key) for key in columns], RowsByColumn(columns), meta=meta)
+
+
+def words_of(tokens: Sequence[bytes]) -> dict[str, list[str | None]]:
+    """The `token_texts` of very many tokens, which come again and again, in columns."""
+    kinds = {token: token_texts(token) for token in set(tokens)}
+    found = {}
+    for key in ("text", "bytes_hex"):
+        shown = {token: texts[key] for token, texts in kinds.items()}
+        found[key] = list(map(shown.__getitem__, tokens))
+    return found
 
 
 def token_texts(data: bytes) -> dict[str, str | None]:
