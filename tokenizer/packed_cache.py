@@ -58,12 +58,20 @@ def recall_ranks(source: Path, sha256: str) -> PackedVocabulary | None:
     return None
 
 
-def remember_ranks(source: Path, sha256: str, ranks: Mapping[bytes, int]) -> None:
-    """Keep the ranks that were read from a file, and whose `.tiktoken` content has this hash; silently, if possible."""
+def remember_ranks(source: Path, sha256: str, ranks: Mapping[bytes, int]) -> PackedVocabulary:
+    """Pack the ranks that were read from a file, and keep them, silently, if possible.
+
+    Args:
+        source: the file.
+        sha256: the hash of its `.tiktoken` content.
+        ranks: what was read; packed, they are quicker to work with.
+    """
+    packed = pack(ranks)
     with suppress(OSError, UserError):
         if is_settled(source):
-            keep(sha256, pack(ranks))
+            keep(sha256, packed)
             _write(_seen_file(source), _seen(source, sha256))
+    return unpack(packed).vocabulary
 
 
 def state(source: Path) -> bytes:

@@ -158,9 +158,8 @@ def _published(name: str) -> Tokenizer | None:
         if ranks := recall_ranks(path, RANKS[name].sha256):
             return _tokenizer(name, ranks)
         if content := _canonical(name, path):
-            tokenizer = tokenizer_from_ranks(name, content)
-            remember_ranks(path, RANKS[name].sha256, tokenizer.vocabulary)
-            return tokenizer
+            read = tokenizer_from_ranks(name, content).vocabulary
+            return _tokenizer(name, remember_ranks(path, RANKS[name].sha256, read))
     return None
 
 
@@ -314,5 +313,4 @@ def _ranks_of_file(path: Path, published: str) -> Mapping[bytes, int]:
             "and its content is not as published",
             hint="rename it and say its split: needlepoint tok convert FILE.tiktoken FILE.json --split NAME",
         )
-    remember_ranks(path, expected, ranks)
-    return ranks
+    return remember_ranks(path, expected, ranks)

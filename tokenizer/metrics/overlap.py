@@ -29,9 +29,9 @@ def vocabulary_overlap(some: Lens, other: Lens) -> dict[str, Ratio]:
     `jaccard` are the shared ones over those of either, `contained` over those of the first; `same_id` those that have
     the same id in both over the shared ones.
     """
-    first, second = some.tokenizer.vocabulary, other.tokenizer.vocabulary
+    first, second = (dict(lens.tokenizer.vocabulary.items()) for lens in (some, other))
     shared = first.keys() & second.keys()
-    same = len(first.items() & second.items())
+    same = sum(first[token] == second[token] for token in shared)
     return {
         "jaccard": one_ratio(len(shared), len(first) + len(second) - len(shared)),
         "contained": one_ratio(len(shared), len(first)),
