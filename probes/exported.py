@@ -8,11 +8,13 @@ order, and those of several runs may stand in one file. A row that no run can ha
 """
 
 import csv
+import gc
 import gzip
 import json
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -77,17 +79,30 @@ def read_runs(path: Path) -> list[ExportedRun]:
     """The runs in a file of exported rows, in the order in which they first come. Raises as `read_rows`."""
     found: dict[str, list[dict[str, Any]]] = {}
     together: dict[str, Together] = {}
-    for place, row in _read_file(path):
-        try:
-            check_row(row)
-            together.setdefault(row["run"], Together()).check(row, place)
-            found.setdefault(row["run"], []).append(row)
-        except (KeyError, TypeError, ValueError, AttributeError) as err:
-            reason = f"{err.args[0]!r} is missing" if isinstance(err, KeyError) else str(err)
-            raise _refused(path, f"{place}: {reason}") from err
-    if not found:
-        raise _refused(path, "it holds no row")
-    return [_run(run_id, sorted(rows, key=lambda row: int(row["position"]))) for run_id, rows in found.items()]
+    with _no_search_for_cycles():
+        for place, row in _read_file(path):
+            try:
+                check_row(row)
+                together.setdefault(row["run"], Together()).check(row, place)
+                found.setdefault(row["run"], []).append(row)
+            except (KeyError, TypeError, ValueError, AttributeError) as err:
+                reason = f"{err.args[0]!r} is missing" if isinstance(err, KeyError) else str(err)
+                raise _refused(path, f"{place}: {reason}") from err
+        if not found:
+            raise _refused(path, "it holds no row")
+        return [_run(run_id, sorted(rows, key=lambda row: int(row["position"]))) for run_id, rows in found.items()]
+
+
+@contextmanager
+def _no_search_for_cycles() -> Iterator[None]:
+    """What is read has no cycles, and to look for them again and again would take as long as all the rest."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> ExportedRun:
