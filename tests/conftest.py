@@ -14,6 +14,7 @@ from hypothesis import settings
 
 settings.register_profile("needlepoint", deadline=None)  # a busy machine is no defect
 settings.load_profile("needlepoint")
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the commands that tests start would compile every module each time
 
 REAL_DATA = Path(os.environ.get("NEEDLEPOINT_HOME", "") or ".") / "data"
 if "NEEDLEPOINT_HOME" not in os.environ:
