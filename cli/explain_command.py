@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MOST_EXPLAINED = 50  # pre-tokens
 MOST_TOKENS = 20  # of one pre-token, in its first line
 MOST_LOST = 3  # candidates that lost, in a row for people
+_ESCAPED = {ord("\n"): r"\n", ord("\r"): r"\r", ord("\t"): r"\t"}  # in a pattern they mean the same
 # What the alternatives of the named splits match, in words.
 ALTERNATIVES = {
     "gpt2": (
@@ -102,6 +103,7 @@ def _tell(tokenizer: "Tokenizer", found: "Explanation") -> None:
             Column("step", "Step", "right"),
             Column("merge", "Merge"),
             Column("rank", "Rank", "right", str),
+            Column("id", "Id", "right", str),
             Column("now", "So far"),
         ]
         lost = Column("lost_words", "Lost against it (rank)", absent="")
@@ -175,7 +177,8 @@ def _alternative_words(tokenizer: "Tokenizer", number: int | None) -> str:
     words = ALTERNATIVES.get(split.name)
     if words is not None and len(words) == len(split.alternatives):
         return f"{words[number]} (alternative {number + 1} of {len(words)} of {split.name})"
-    return f"alternative {number + 1} of {len(split.alternatives)} of its split pattern, {split.alternatives[number]}"
+    pattern = split.alternatives[number].translate(_ESCAPED)
+    return f"alternative {number + 1} of {len(split.alternatives)} of its split pattern, {pattern}"
 
 
 def _missed_words(tokenizer: "Tokenizer", found: "Explanation", missed: "Missed") -> str:

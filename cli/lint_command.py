@@ -77,7 +77,11 @@ def lint(listed: str | None, tokenizer: str | None, output: OutputOptions) -> No
     if output.format is not None:
         columns = [Column(key, key) for key in ("check", "tokens", "ids")]
     meta |= {"tokens": found.tokens, "holes": [list(hole) for hole in found.holes], "drifted_code_points": drifted}
-    emit(Table("tok lint", columns, _rows(chosen, found), meta=meta, notes=_notes(found, drifted)), output)
+    meta |= {"absent_bytes": list(chosen.absent_bytes)}
+    emit(
+        Table("tok lint", columns, _rows(chosen, found), meta=meta, notes=_notes(found, chosen.absent_bytes, drifted)),
+        output,
+    )
 
 
 def _rows(tokenizer: "Tokenizer", found: "Lint") -> list[dict[str, Any]]:
@@ -97,10 +101,14 @@ def _rows(tokenizer: "Tokenizer", found: "Lint") -> list[dict[str, Any]]:
     return rows
 
 
-def _notes(found: "Lint", drifted: dict[str, int]) -> list[str]:
+def _notes(found: "Lint", absent: bytes, drifted: dict[str, int]) -> list[str]:
     missing = sum(last - first + 1 for first, last in found.holes)
     where = ", ".join(f"{first}" if first == last else f"{first} to {last}" for first, last in found.holes[:5])
     notes = [f"{found.tokens:,} ordinary tokens were looked at."]
+    if absent:
+        notes.append(
+            f"{len(absent)} bytes have no token, and texts that hold one are refused: {absent.hex(' ').upper()}."
+        )
     if missing:
         more = f" and {len(found.holes) - 5} more stretches" if len(found.holes) > 5 else ""
         notes.append(f"No token has {missing:,} of the ids: {where}{more}.")

@@ -26,7 +26,8 @@ Found = TypeVar("Found")
 # Set beside a token, to find a text in which it comes about.
 NEIGHBOURS = ("", " ", "a", "A", "s", "1", ".", "'", "/", "\n", "\r\n", "\t", "(", "é", "中", "\u0301")
 LONGEST_TAIL = 3  # bytes of a character after its first
-MOST_COMPLETIONS = 64  # characters that are tried for the missing bytes of a token
+MOST_COMPLETIONS = 64  # characters that are tried for the missing bytes of a token, ...
+MOST_CHARACTERS = 5_000  # ... and if none of them will do
 
 
 @dataclass(frozen=True)
@@ -152,10 +153,21 @@ class _Linter:
 
     def _comes_about(self, token: bytes) -> bool:
         """Whether a text was found whose tokens have this one, where it was put."""
-        own = self._ids[token]
-        return any(self._stands_in(own, before, token, after) for before, after in _surroundings(token))
+        return any(self._stands_in(before, token, after) for before, after in _surroundings(token)) or any(
+            self._stands_in(before, token, after) for before, after in self._with_it(token, _more_surroundings(token))
+        )
 
-    def _stands_in(self, own: int, before: bytes, token: bytes, after: bytes) -> bool:
+    def _with_it(self, token: bytes, surroundings: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+        """Those of very many surroundings in which the token is found somewhere, all tried together."""
+        absent = self._tokenizer.absent_bytes
+        pairs = [
+            pair for pair in surroundings if not absent or (joined := b"".join(pair)) == joined.translate(None, absent)
+        ]
+        batch = self._tokenizer.encode_batch([before + token + after for before, after in pairs], disallowed_special=())
+        return (pair for pair, ids in zip(pairs, batch, strict=True) if self._ids[token] in ids)
+
+    def _stands_in(self, before: bytes, token: bytes, after: bytes) -> bool:
+        own = self._ids[token]
         ids = self._tokenizer.encode(before + token + after, disallowed_special=())
         if own not in ids:
             return False
@@ -187,17 +199,27 @@ def _surroundings(token: bytes) -> Iterator[tuple[bytes, bytes]]:
             yield before.encode() + left, right + after.encode()
 
 
-def _completions(token: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Bytes that make a stretch of UTF-8 whole on both sides; none if nothing can."""
+def _more_surroundings(token: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Very many more, for those few tokens that came about in none of the others."""
+    if utf8_form(token) == "whole":
+        for one, other in product(NEIGHBOURS, map(chr, range(0x20, 0x7F))):
+            yield one.encode(), other.encode()
+            yield other.encode(), one.encode()
+        return
+    yield from _completions(token, most=MOST_CHARACTERS)
+
+
+def _completions(token: bytes, most: int = MOST_COMPLETIONS) -> Iterator[tuple[bytes, bytes]]:
+    """Bytes that make a stretch of UTF-8 whole on both sides, so many for a side; none if nothing can."""
     head, rest = _at_first_beginning(token)
     if not rest:  # all of it is the inside or the end of one character
-        yield from _inside(head)
+        yield from _inside(head, most)
         return
     cut = _whole_length(rest)
     if cut is None:
         return
-    lefts = _endings(head) if head else (b"",)
-    rights = _beginnings(rest[cut:]) if cut < len(rest) else (b"",)
+    lefts = _endings(head, most) if head else (b"",)
+    rights = _beginnings(rest[cut:], most) if cut < len(rest) else (b"",)
     yield from product(lefts, rights)
 
 
@@ -248,30 +270,30 @@ def _by_part() -> dict[tuple[bytes, bool], list[bytes]]:
     return parts
 
 
-def _beginnings(cut: bytes) -> tuple[bytes, ...]:
+def _beginnings(cut: bytes, most: int) -> tuple[bytes, ...]:
     """What may follow the beginning of a character: the rest of one."""
     known = _by_part().get((cut, False))
     if known is None:  # a rare one, which is not among the characters taken
         size = 2 + (cut[0] >= 0xE0) + (cut[0] >= 0xF0)
         return (b"\x80" * (size - len(cut)),)
-    return _some([each[len(cut) :] for each in known])
+    return _some([each[len(cut) :] for each in known], most)
 
 
-def _endings(cut: bytes) -> tuple[bytes, ...]:
+def _endings(cut: bytes, most: int) -> tuple[bytes, ...]:
     """What may stand before the end of a character: the beginning of one."""
-    return _some([each[: -len(cut)] for each in _by_part().get((cut, True), ())])
+    return _some([each[: -len(cut)] for each in _by_part().get((cut, True), ())], most)
 
 
-def _inside(cut: bytes) -> tuple[tuple[bytes, bytes], ...]:
+def _inside(cut: bytes, most: int) -> tuple[tuple[bytes, bytes], ...]:
     """What may stand before and behind bytes from inside a character."""
     ends = [(each[: -len(cut)], b"") for each in _by_part().get((cut, True), ())]
     middles = ((each, each.find(cut, 1)) for each in _characters() if len(each) > len(cut) + 1) if not ends else ()
-    return _some(ends or [(each[:place], each[place + len(cut) :]) for each, place in middles if place > 0])
+    return _some(ends or [(each[:place], each[place + len(cut) :]) for each, place in middles if place > 0], most)
 
 
-def _some(found: list[Found]) -> tuple[Found, ...]:
-    """Evenly some of them."""
-    return tuple(found[:: max(1, len(found) // MOST_COMPLETIONS)])
+def _some(found: list[Found], most: int) -> tuple[Found, ...]:
+    """Evenly some of them, or all if they are not many more."""
+    return tuple(found[:: max(1, len(found) // most)])
 
 
 def _holes(ids: set[int]) -> list[tuple[int, int]]:
