@@ -1,7 +1,6 @@
 """The tokenizers that a command was asked to use, and how they and their tokens are written in tables."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.progress import say
@@ -31,7 +30,9 @@ def tokenizers_meta(tokenizers: Sequence["Tokenizer"]) -> dict[str, Any]:
 
 def labels(names: Sequence[str]) -> dict[str, str]:
     """What people read of tokenizers' names: of files whose own names differ, these without their directories."""
-    short = [Path(name).name or name for name in names]
+    from tokenizer.registry import file_of
+
+    short = [file_of(name).name or name for name in names]
     return {name: visible(one if short.count(one) == 1 else name) for name, one in zip(names, short, strict=True)}
 
 

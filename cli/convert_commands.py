@@ -1,6 +1,5 @@
 """`needlepoint tok convert` and `tok verify`: other formats, and whether other engines agree."""
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from tokenizer.formats.verification import Verdict
 
 SHOWN_TEXT = 40  # characters of a text in a message
-GIVEN_ID = re.compile(r"(.+)=([0-9]{1,10})", re.DOTALL)
 
 
 @click.command()
@@ -50,7 +48,7 @@ def convert(
     """
     from tokenizer import formats, load_tokenizer
 
-    tokenizer = load_tokenizer(source, split=split, special_tokens=_given(special_tokens))
+    tokenizer = load_tokenizer(source, split=split, special_tokens=formats.given_special_tokens(special_tokens))
     path = Path(target)
     if target.endswith("/"):
         path /= "vocab.json"
@@ -89,19 +87,6 @@ def _check_before_writing(target: str, path: Path) -> None:
             f"{record_path(path)} is the record of how another {path.name} was trained",
             hint="write to another file, or delete the record first",
         )
-
-
-def _given(special_tokens: tuple[str, ...]) -> dict[str, int | None]:
-    given = dict(map(_special, special_tokens))
-    if len(given) < len(special_tokens):
-        raise UsageError("a special token is given twice", hint="give each once, with one id")
-    return given
-
-
-def _special(text: str) -> tuple[str, int | None]:
-    """Read "TOKEN=ID" or "TOKEN": "<|end|>=300" -> ("<|end|>", 300)."""
-    found = GIVEN_ID.fullmatch(text)
-    return (found[1], int(found[2])) if found else (text, None)
 
 
 def _check_written(tokenizer: "Tokenizer", path: Path) -> int:
@@ -154,9 +139,10 @@ def verify(
     from tokenizer import formats, load_tokenizer
     from tokenizer.formats.verification import PEERS
     from tokenizer.formats.verification import verify as compare
+    from tokenizer.registry import file_of
 
-    chosen = load_tokenizer(tokenizer, split=split, special_tokens=_given(special_tokens))
-    path = Path(tokenizer) if formats.is_file(Path(tokenizer)) else None
+    chosen = load_tokenizer(tokenizer, split=split, special_tokens=formats.given_special_tokens(special_tokens))
+    path = file_of(tokenizer) if formats.is_file(file_of(tokenizer)) else None
     verdicts = compare(chosen, path, [peer for peer in PEERS if against in (None, peer)])
     _emit_verdicts(chosen, verdicts, output)
     for verdict in verdicts:

@@ -86,7 +86,7 @@ tokenizer_option = click.option(
     "-t",
     "--tokenizer",
     metavar="NAME|FILE",
-    help="small, gpt2, cl100k, o200k, or a file.  "
+    help="small, gpt2, cl100k, o200k, or a file; mine.tiktoken?split=gpt2 for one without a split.  "
     "[default: NEEDLEPOINT_TOKENIZER, else cl100k if it is there, else small]",
 )
 
@@ -103,7 +103,7 @@ tokenizers_option = click.option(
     metavar="NAME|FILE",
     multiple=True,
     callback=_each_once,
-    help="small, gpt2, cl100k, o200k, or a file; may be repeated.  "
+    help="small, gpt2, cl100k, o200k, or a file; mine.tiktoken?split=gpt2 for one without a split; may be repeated.  "
     "[default: NEEDLEPOINT_TOKENIZER, else cl100k if it is there, else small]",
 )
 

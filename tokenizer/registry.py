@@ -5,6 +5,7 @@ any installed package that carries it, whichever has it first; what is found is 
 """
 
 import os
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -84,6 +85,7 @@ RANKS = {
     ),
 }
 NAMES = ("small", *RANKS)
+_SAID_BEHIND = re.compile(r"[?&](split|special)=")
 
 # Directories inside installed packages that are copies of tiktoken's cache.
 _SHIPPED_CACHES = ("llama_index/core/_static/tiktoken_cache", "litellm/litellm_core_utils/tokenizers")
@@ -97,13 +99,14 @@ def load_tokenizer(
     Without a name: the one that `NEEDLEPOINT_TOKENIZER` names, else cl100k if it can be found, else small.
 
     Args:
-        name_or_path: which.
+        name_or_path: which. What a file does not say may stand behind its name:
+            "mine.tiktoken?split=cl100k&special=<|end|>=300", or of a regex "mine.tiktoken?split=\\S+|\\s+".
         split: for a file that does not say it: gpt2, cl100k, o200k or a regex.
         special_tokens: likewise, with their ids; None for an id that the file has.
 
     Raises:
         UserError: there is no such tokenizer, it is not on this machine, or its file is wrong.
-        UsageError: a split or special tokens for what has its own.
+        UsageError: a split or special tokens for what has its own, or given in both ways.
     """
     name = (os.environ.get("NEEDLEPOINT_TOKENIZER") or None) if name_or_path is None else name_or_path
     if (split or special_tokens) and (not name or name in NAMES):
@@ -118,8 +121,15 @@ def load_tokenizer(
         raise UserError(f"the vocabulary {name} is not on this machine", hint=f"needlepoint tok fetch {name}")
     from tokenizer import formats
 
-    if name and formats.is_file(Path(name)):
-        return _load_file(Path(name), name, formats.Given(make_split(split) if split else None, special_tokens or {}))
+    file, splits, specials = _taken_apart(name)
+    if file in NAMES:
+        raise UsageError(f"{file} has its own split and special tokens", hint="leave out what stands behind the name")
+    if file and formats.is_file(Path(file)):
+        if len(splits) + bool(split) > 1 or (specials and special_tokens):
+            raise UsageError(f"the split or the special tokens of {name} are said twice", hint="say them once")
+        given_split, given_specials = split or "".join(splits), special_tokens or formats.given_special_tokens(specials)
+        given = formats.Given(make_split(given_split) if given_split else None, given_specials)
+        return _load_file(Path(file), name, given)
     import difflib
 
     nearest = difflib.get_close_matches(name.lower(), NAMES, n=1)
@@ -128,6 +138,23 @@ def load_tokenizer(
         hint=(f"did you mean {nearest[0]}? " if nearest else "")
         + f"a tokenizer is one of {', '.join(NAMES)}, or the path of a tokenizer.json",
     )
+
+
+def file_of(name: str) -> Path:
+    """The file that a name means, without what is said behind it.
+
+    Example: file_of("mine.tiktoken?split=cl100k") == Path("mine.tiktoken")
+    """
+    return Path(_taken_apart(name)[0])
+
+
+def _taken_apart(name: str) -> tuple[str, list[str], list[str]]:
+    """The name of a file, and the splits and the special tokens that are said behind it."""
+    from tokenizer.formats.files import is_file
+
+    file, *said = [name] if is_file(Path(name)) else _SAID_BEHIND.split(name)
+    pairs = list(zip(said[::2], said[1::2], strict=True))
+    return file, [text for key, text in pairs if key == "split"], [text for key, text in pairs if key == "special"]
 
 
 def digest(name: str) -> str | None:
@@ -141,7 +168,7 @@ def digest(name: str) -> str | None:
 
     if name in RANKS:
         return RANKS[name].sha256
-    path = _SMALL_FILE if name == "small" else Path(name)
+    path = _SMALL_FILE if name == "small" else file_of(name)
     if not path.is_file():
         return None
     with path.open("rb") as file:

@@ -67,8 +67,18 @@ class TestConvert:
 
     def test_what_a_format_leaves_out_is_told_on_stderr(self, mine):
         result = run("convert", mine, "mine.tiktoken")
-        assert "mine.tiktoken does not hold the split; give it when you read the file: --split gpt2" in result.stderr
-        assert "mine.tiktoken does not say which tokens are special: --special '<|end|>=279'" in result.stderr
+        assert (
+            "mine.tiktoken does not hold the split nor which tokens are special; say it behind its name"
+            in result.stderr
+        )
+        said = "mine.tiktoken?split=gpt2&special=<|end|>=279"
+        assert f"-t '{said}'" in result.stderr
+        command = ["show", "it is the <|end|>", "--allow-special", "--json", "-t"]
+        ours, theirs = run(*command, mine), run(*command, said)
+        assert theirs.stdout == ours.stdout.replace(mine, said)
+        for command in (["explain", "the"], ["lint"], ["vocab", "the"], ["compare"], ["tree", "he"], ["alt", "the"]):
+            arguments = [*command, said, "-i", mine] if command == ["compare"] else [*command, "-t", said]
+            assert run(*arguments).exit_code == 0, run(*arguments).output
         assert "wrote mine.tiktoken; read back, it gives the same ids for 1521 texts" in result.stderr
         assert "replaced mine.tiktoken" in run("convert", mine, "mine.tiktoken").stderr
         assert "RegexTokenizer(pattern=...)" in run("convert", mine, "mine.model").stderr

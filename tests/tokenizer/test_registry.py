@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tokenizer import UserError, load_tokenizer, registry
+from tokenizer import UsageError, UserError, load_tokenizer, registry
 from tokenizer.formats.tiktoken import format_ranks, parse_ranks
 from tokenizer.training import train_on
 
@@ -106,6 +106,35 @@ def test_tiktoken_files_by_path(tmp_path: Path, ranks_of: Callable[[str], bytes]
     with pytest.raises(UserError, match="does not say how it splits") as failure:
         load_tokenizer(str(tmp_path / "mine.tiktoken"))
     assert "tokenizer.json" in failure.value.hint
+    assert "mine.tiktoken?split=gpt2'" in failure.value.hint
+
+
+def test_what_a_file_does_not_say_may_stand_behind_its_name(tmp_path: Path, ranks_of: Callable[[str], bytes]) -> None:
+    path = tmp_path / "mine.tiktoken"
+    path.write_bytes(ranks_of("gpt2"))
+    text = "it's 12345 <|end|> of it<|pad|>"
+    expected = load_tokenizer(str(path), split="cl100k", special_tokens={"<|end|>": 50300, "<|pad|>": 50301})
+    said = load_tokenizer(f"{path}?split=cl100k&special=<|end|>=50300&special=<|pad|>=50301")
+    assert said.encode(text, allowed_special="all") == expected.encode(text, allowed_special="all")
+    assert (said.split, said.special_tokens) == (expected.split, expected.special_tokens)
+    regex = r"(?:a|b)?x=|[^\r\n?&]+/?|\s+(?!\S)|\s+"
+    assert load_tokenizer(f"{path}?split={regex}").split.pattern == regex
+    for name, given in (
+        (f"{path}?split=gpt2&split=cl100k", {}),
+        (f"{path}?split=gpt2", {"split": "cl100k"}),
+        (f"{path}?split=gpt2&special=<|end|>=50300", {"special_tokens": {"<|pad|>": 50301}}),
+        (f"{path}?split=gpt2&special=<|end|>=50300&special=<|end|>", {}),
+        ("gpt2?split=cl100k", {}),
+        ("small?special=<|end|>=5000", {}),
+        (f"{path}?split=nonsense", {}),
+    ):
+        with pytest.raises(UsageError):
+            load_tokenizer(name, **given)
+    assert registry.digest(f"{path}?split=gpt2") == registry.digest(str(path)) is not None
+    literal = tmp_path / "mine.tiktoken?split=gpt2"
+    literal.write_bytes(b"{}")
+    with pytest.raises(UserError, match="model should be an object"):
+        load_tokenizer(str(literal))
 
 
 @pytest.mark.parametrize(

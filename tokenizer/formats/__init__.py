@@ -12,8 +12,9 @@ A file whose name says nothing is known by how it begins. Split and special toke
 given when it is read: they are never guessed.
 """
 
+import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -39,6 +40,7 @@ _BEGINNINGS: tuple[tuple[bytes, Format], ...] = (
     (b"{", "tokenizer.json"),
 )
 _PAIRS = {"vocab.json": "merges.txt", "encoder.json": "vocab.bpe"}
+_WITH_ID = re.compile(r"(.+)=([0-9]{1,10})", re.DOTALL)
 SILENT = ("merges.txt", "tiktoken")  # the formats that say neither how text is split nor which tokens are special
 
 
@@ -56,6 +58,21 @@ class Given:
 
     def __bool__(self) -> bool:
         return self.split is not None or bool(self.special_tokens)
+
+
+def given_special_tokens(texts: Sequence[str]) -> dict[str, int | None]:
+    """Special tokens that are given as TOKEN or TOKEN=ID.
+
+    Example: given_special_tokens(["<|end|>=300", "<|pad|>"]) == {"<|end|>": 300, "<|pad|>": None}
+
+    Raises:
+        UsageError: one is given twice.
+    """
+    found = ((_WITH_ID.fullmatch(text), text) for text in texts)
+    given = {match[1] if match else text: int(match[2]) if match else None for match, text in found}
+    if len(given) < len(texts):
+        raise UsageError("a special token is given twice", hint="give each once, with one id")
+    return given
 
 
 def format_of(path: Path) -> Format:
@@ -166,8 +183,8 @@ def split_of(given: Given, path: Path) -> Split:
     if given.split is None:
         raise UserError(
             f"{path} does not say how it splits text",
-            hint=f"make a tokenizer.json of it: needlepoint tok convert {path} FILE.json --split gpt2 "
-            "(or cl100k, o200k, a regex), with --special for each special token",
+            hint=f"say it behind the name: '{path}?split=gpt2' (or cl100k, o200k, a regex); for good, make a "
+            f"tokenizer.json: needlepoint tok convert {path} FILE.json --split gpt2, with --special for special tokens",
         )
     return given.split
 
@@ -175,15 +192,12 @@ def split_of(given: Given, path: Path) -> Split:
 def _left_out(tokenizer: Tokenizer, path: Path) -> list[str]:
     """What must be given when the file is read again."""
     split = tokenizer.split.name if tokenizer.split.name != "regex" else tokenizer.split.pattern
-    notes = [f"{path} does not hold the split; give it when you read the file: --split {shlex.quote(split)}"]
-    if tokenizer.special_tokens:
-        named = " ".join(
-            f"--special {shlex.quote(f'{token}={one}')}" for token, one in list(tokenizer.special_tokens.items())[:5]
-        )
-        more = len(tokenizer.special_tokens) - 5
-        notes.append(
-            f"{path} does not say which tokens are special: {named}" + (f" and {more} more" if more > 0 else "")
-        )
+    specials = [f"&special={token}={one}" for token, one in tokenizer.special_tokens.items()]
+    behind = shlex.quote(f"{path}?split={split}{''.join(specials[:5])}")
+    what = "the split nor which tokens are special" if specials else "the split"
+    notes = [f"{path} does not hold {what}; say it behind its name when you read it: -t {behind}"]
+    if len(specials) > 5:
+        notes.append(f"{len(specials) - 5} more special tokens are to be said there")
     return notes
 
 
