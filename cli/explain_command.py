@@ -88,6 +88,8 @@ def explain(sources: list[Source], tokenizer: str | None, output: OutputOptions)
             if number:
                 click.echo()
             _tell(chosen, each)
+        if not found:
+            say("The text is empty: there is nothing to explain.")
     else:
         emit(_explain_tables(chosen, found), output)
 
@@ -99,11 +101,12 @@ def _tell(tokenizer: "Tokenizer", found: "Explanation") -> None:
     if found.steps:
         click.echo()
         rows = _step_rows(tokenizer, [found])
+        rank_says_all = on_terminal() and all(row["rank"] == row["id"] for row in rows)
         columns = [
             Column("step", "Step", "right"),
             Column("merge", "Merge"),
             Column("rank", "Rank", "right", str),
-            Column("id", "Id", "right", str),
+            *([] if rank_says_all else [Column("id", "Id", "right", str)]),
             Column("now", "So far"),
         ]
         lost = Column("lost_words", "Lost against it (rank)", absent="")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Cells = list[str] | Sequence[int] | str  # a column: its cells, or what stands in all of them
 
-_SHORT = 1000  # characters of a text that is remembered once it was spelt
+_SHORT = 200  # characters of a text that is remembered once it was spelt
 _MOST_KNOWN = 1 << 16
 AT_ONCE = 8192  # rows that are spelt together, so that the first of very many are soon on their way
 
@@ -108,7 +108,7 @@ def _keys(tables: Sequence["Table"], *, several: bool) -> list[str]:
 
 
 def _columns(table: "Table", keys: Sequence[str], spell: Callable[[Any], str]) -> Iterator[tuple[int, list[Cells]]]:
-    """How many rows come next, and their cells under each key: a list, or one text if all hold the same.
+    """How many rows come next, and their cells under each key: one for each row, or one text if all hold the same.
 
     They are made column by column, as a call for each row would take most of the time.
     """
@@ -145,7 +145,7 @@ def _spelt(values: Sequence[Any], known: _Known) -> Cells:
 
     Whole numbers stay what they are, for rows are filled sooner with them than with their digits.
     """
-    if isinstance(values, array):
+    if isinstance(values, array) and values.typecode == "q":
         return values
     if isinstance(values[0], str) and values.count(values[0]) == len(values):
         return known.spell(values[0])

@@ -32,12 +32,12 @@ class Shape:
 
     Attributes:
         runs: what it is made of.
-        ends_line: the token holds a line end, after which the picture goes on in a new line.
+        ends_line: the token holds a line end, after which the picture goes on in a new line; of parts, the last does.
     """
 
-    def __init__(self, runs: Sequence[Run]) -> None:
+    def __init__(self, runs: Sequence[Run], *, ends_line: bool | None = None) -> None:
         self.runs = tuple(runs)
-        self.ends_line = any(run.original == "\n" for run in runs)
+        self.ends_line = any(run.original == "\n" for run in runs) if ends_line is None else ends_line
 
     @cached_property
     def width(self) -> int:
@@ -70,10 +70,7 @@ class Shape:
                 used += cell_len(sign)
                 joined = parts[-1].pop().shown if parts[-1] and parts[-1][-1].kind == run.kind == "text" else ""
                 parts[-1].append(run._replace(shown=joined + sign))
-        made = list(map(Shape, parts))
-        for part in made:
-            part.ends_line = self.ends_line and part is made[-1]
-        return made
+        return [Shape(part, ends_line=self.ends_line and part is parts[-1]) for part in parts]
 
 
 def shapes(tokens: Sequence[bytes]) -> Iterator[Shape]:

@@ -58,7 +58,7 @@ def lines(shown: Iterable[Shape], ids: Sequence[int] | None, *, width: int | Non
     """Break what is shown of tokens into lines, only between tokens; a token that is wider than a line over several.
 
     Args:
-        shown: of each token.
+        shown: of each token; it is read to its end before the first line is there.
         ids: their ids, if they are to stand below them.
         width: the most cells of a line; None: as many as it takes.
         gap: the cells between two tokens.
@@ -91,6 +91,8 @@ def _in_one_line(shown: list[Shape], ids: Sequence[int] | None, width: int | Non
         for start, size in zip(accumulate(sizes, initial=0), sizes, strict=False):
             if size > 1:
                 numbers[start + 1 : start + size] = [""] * (size - 1)
+    if width is None and ids is None:  # nobody asks how wide they are
+        return Line(shown, tints, numbers, [0] * len(shown))
     widths = [shape.width for shape in shown]
     return Line(shown, tints, numbers, widths if ids is None else list(map(max, widths, map(len, numbers))))
 
@@ -124,7 +126,7 @@ def _drawn(line: Line, words: Sequence[str], gap: str, *, ids: bool) -> list[str
         return [gap.join(words)]
     rooms = [" " * (width - shape.width) for width, shape in zip(line.widths, line.shapes, strict=True)]
     numbers = map(str.ljust, line.numbers, line.widths)
-    return [gap.join(map(add, words, rooms)).rstrip(" "), " ".join(numbers).rstrip(" ")]
+    return [gap.join(map(add, words, rooms)).rstrip(" "), (" " * len(gap)).join(numbers).rstrip(" ")]
 
 
 def coloured_lines(

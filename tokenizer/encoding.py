@@ -293,10 +293,10 @@ class Tokenizer:
         Example: with cl100k, encode_pieces([b"hello world"]) == [[15339, 1917]], although the split would cut it
 
         Raises:
-            KeyError: a byte has no token.
+            KeyError: a byte has no token. (`encode` tells where; pieces mostly come from texts that it has seen.)
         """
         compiled = self._engine(sum(map(len, pieces)))
-        if compiled is None or self.absent_bytes or not all(pieces):
+        if compiled is None or self.absent_bytes or not all(pieces):  # the compiled engine knows neither case
             return [self._plain.encode_piece(piece) for piece in pieces]
         ids, ends = compiled.encode_pieces(pieces)
         every = ids.tolist()

@@ -70,8 +70,8 @@ def test_explain_replays_the_merges_and_answers_why_not_the_longer_token() -> No
     assert lines[0] == "·disestablish: 2 tokens, ·dis|establish  (id 834, 34500)"
     assert "(alternative 2 of 8 of cl100k)" in lines[1]
     steps = [line.split("\t") for line in lines[4:]]
-    assert [step[3] for step in steps[-2:]] == ["·dis|est|ablish", "·dis|establish"]
-    assert steps[0] == ["1", "s + t", "267", "·|d|i|s|e|st|a|b|l|i|s|h", "is 285, is 285, es 288, 8 more"]
+    assert [step[4] for step in steps[-2:]] == ["·dis|est|ablish", "·dis|establish"]
+    assert steps[0] == ["1", "s + t", "267", "267", "·|d|i|s|e|st|a|b|l|i|s|h", "is 285, is 285, es 288, 8 more"]
     assert (
         "Why not ·dise (id 6759)? Step 6 merged e and st, and with that its e went into est, which reaches beyond it."
         in result.stderr

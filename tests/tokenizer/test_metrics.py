@@ -338,4 +338,10 @@ def test_every_metric_is_measured_and_none_that_has_no_name() -> None:
     parts = [f.ratio for f in found.figures if (f.metric, f.tokenizer) == ("bytes_per_token", "gpt2") and f.source]
     assert sum(part.numerator for part in parts) == both.numerator == len(corpus.data)
     assert sum(part.denominator for part in parts) == both.denominator
-    assert of_all["normalized_sequence_length", "gpt2", "small"].numerator == both.denominator
+    length = of_all["normalized_sequence_length", "gpt2", "small"]
+    by_small = of_all["bytes_per_token", "small", None]
+    assert totals(length) == (both.denominator, by_small.denominator)
+    for lens in lenses:
+        ids = {one for text in (lines, lines[:70], b"two words") for one in lens.tokenizer.encode(text)}
+        used = of_all["vocabulary_used", lens.name, None]
+        assert totals(used) == (len(ids), {"small": 4_096, "gpt2": 50_256}[lens.name])

@@ -268,13 +268,14 @@ class _Vocabulary:
                 self.wrong(f"merges[{place}]", f"should be two tokens and is {brief(line)}")
             lefts.append(left)
             rights.append(right)
+
+        def absent(place: int, text: str) -> NoReturn:
+            self.wrong(f"merges[{place}]", f"needs {brief(text)}, which is no ordinary token")
+
+        merges = merges_by_id(lefts, rights, ordinary, absent)
         if len({*lines}) < len(lines):
             first: dict[str, int] = {}
             place = next(place for place, line in enumerate(lines) if first.setdefault(line, place) != place)
             line = lines[place]
             self.wrong(f"merges[{place}]", f"is {brief(line)}, which merges[{first[line]}] is, too")
-
-        def absent(place: int, text: str) -> NoReturn:
-            self.wrong(f"merges[{place}]", f"needs {brief(text)}, which is no ordinary token")
-
-        return merges_by_id(lefts, rights, ordinary, absent)
+        return merges

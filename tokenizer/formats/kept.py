@@ -7,7 +7,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from tokenizer import byte_alphabet
 from tokenizer.encoding import Tokenizer
 from tokenizer.packed import MergesById, Packed, pack, unpack
 from tokenizer.packed_cache import keep, recall
@@ -77,7 +76,7 @@ def kept_or_read(name: str, content: Callable[[], bytes], read: Callable[[], Des
     description = read()
     try:
         packed = description.packed()
-    except KeyError:
+    except KeyError:  # it has a merge of a special token
         return description.tokenizer(name)
     with suppress(OSError):  # it may be gone by now
         if content() == before:  # and was not written to meanwhile
@@ -88,7 +87,8 @@ def kept_or_read(name: str, content: Callable[[], bytes], read: Callable[[], Des
 @cache
 def _readers() -> bytes:
     """A hash of the code that reads files: with other code the same file may be read in another way."""
-    sources = [Path(byte_alphabet.__file__), *sorted(Path(__file__).parent.glob("*.py"))]
+    here = Path(__file__).parent
+    sources = [here.parent / "byte_alphabet.py", here.parent / "packed.py", *sorted(here.glob("*.py"))]
     return sha256(b"".join(source.read_bytes() for source in sources)).digest()
 
 
