@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from itertools import islice
 
 from cli.amounts import how_many
-from cli.chosen_tokenizer import shown
+from cli.chosen_tokenizer import labels, shown
 from cli.main import version
 from cli.token_page.measured import MEASURES, Cut, Text, Token
 from cli.token_page.pictures import pictures
-from cli.token_page.segments import Shown, segments
+from cli.token_page.segments import Shown, by_direction, segments
 from cli.tree_command import pair_counts, tree_lines
 from probes.pages.parts import Picture, WordTable
 from tokenizer.metrics.figures import Ratio
@@ -45,7 +45,7 @@ class Section:
     tokenizer: str
     lead: Sequence[str]
     legend: Sequence[str]
-    segments: Sequence[Sequence[Shown]]
+    stretches: Sequence[tuple[bool, Sequence[Sequence[Shown]]]]
     tokens: WordTable
     frequent: WordTable
     trees: Sequence[Tree]
@@ -65,7 +65,7 @@ def section(cut: Cut, most_tokens: int) -> Section:
         tokenizer=cut.tokenizer.name,
         lead=_lead(cut),
         legend=[_excerpt_words(cut, tokens), *_legend(parts)],
-        segments=parts,
+        stretches=by_direction(parts),
         tokens=_token_table(tokens),
         frequent=_frequent_table(cut),
         trees=trees,
@@ -80,9 +80,12 @@ def side_by_side(cuts: Sequence[Cut]) -> WordTable:
     """The cuts of the page in a column each, named by what tells them apart."""
     several_texts = len({cut.text for cut in cuts}) > 1
     several_tokenizers = len({cut.tokenizer.name for cut in cuts}) > 1
+    files = labels(list({cut.text.name for cut in cuts if cut.text.name != "text"}))
+    tokenizers = labels(list({cut.tokenizer.name for cut in cuts}))
     names = [
         " by ".join(
-            [title(cut.text)] * several_texts + [cut.tokenizer.name] * (several_tokenizers or not several_texts)
+            [files.get(cut.text.name) or title(cut.text)] * several_texts
+            + [tokenizers[cut.tokenizer.name]] * (several_tokenizers or not several_texts)
         )
         for cut in cuts
     ]

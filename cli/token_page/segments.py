@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from unicodedata import bidirectional
 
 from cli.token_page.measured import Token
 from cli.token_pieces import Run, Shape, shapes
@@ -57,6 +58,35 @@ def segments(tokens: Sequence[Token], tokenizer: Tokenizer) -> list[list[Shown]]
         else:
             found.append([shown])
     return found
+
+
+def by_direction(parts: Sequence[list[Shown]]) -> list[tuple[bool, list[list[Shown]]]]:
+    """The segments in stretches, of which it is told whether they are read from right to left.
+
+    Inside such a stretch the bytes of a character stand on the left of it, where a reader of its script looks for them.
+    Spaces, digits and signs belong to it if letters from right to left stand on both sides of them.
+    """
+    stretches: list[tuple[bool, list[list[Shown]]]] = [(False, [])]
+    waiting: list[list[Shown]] = []  # they are of the stretch before them if it goes on, else of the next one
+    for part in parts:
+        leftward = _leftward(part)
+        if stretches[-1][0] and leftward is None:
+            waiting.append(part)
+            continue
+        if leftward not in (None, stretches[-1][0]):
+            stretches.append((bool(leftward), []))
+        stretches[-1][1].extend([*waiting, part])
+        waiting = []
+    return [stretch for stretch in (*stretches, (False, waiting)) if stretch[1]]
+
+
+def _leftward(part: list[Shown]) -> bool | None:
+    """Whether the letters of a segment are read from right to left; a line end says no, and signs alone say nothing."""
+    runs = [run for token in part for run in token.runs]
+    classes = {bidirectional(letter) for run in runs if run.kind in ("text", "whole") for letter in run.shown}
+    if classes & {"R", "AL"}:
+        return True
+    return False if "L" in classes or any(run.original == "\n" for run in runs) else None
 
 
 def _goes_on(shape: Shape) -> bool:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cli.main import needlepoint
 from cli.token_page.measured import MEASURES
 from cli.token_page.pictures import along, coverage, frequencies, lengths
-from cli.token_page.segments import segments
+from cli.token_page.segments import by_direction, segments
 from tests.cli.token_page_helpers import BYTES, SMALL, cut_by, hostile_cut, page_of
 from tests.pages import UNSEEN, Reader, assert_loads_and_runs_nothing, contrast
 from tests.probes.report_helpers import HOSTILE
@@ -105,6 +105,29 @@ def test_tokens_that_share_a_character_are_one_segment_with_their_bytes_and_ids(
     page = page_of(cut_by(BYTES, "aé "))
     assert '<span class="whole">é</span><span class="chip">⟨C3⟩<sub>195</sub></span>' in page
     assert '<span class="chip">⟨A9⟩<sub>169</sub></span>' in page
+
+
+@pytest.mark.parametrize(
+    ("text", "stretches"),
+    [
+        ("plain, 12.", [(False, "plain,·12.")]),
+        ("ab שלום, 12 ימים. c", [(False, "ab·"), (True, "שלום,·12·ימים"), (False, ".·c")]),
+        ("مرحبا!\nשלום", [(True, "مرحبا"), (False, "!⏎"), (True, "שלום")]),
+        ("12", [(False, "12")]),
+        ("", []),
+    ],
+)
+def test_stretches_from_right_to_left_hold_the_signs_between_their_letters(
+    text: str, stretches: list[tuple[bool, str]]
+) -> None:
+    found = by_direction(segments(cut_by(BYTES, text).excerpt(100, 100), BYTES))
+    kinds = ("text", "whole", "sign")
+    shown = [
+        (leftward, "".join(run.shown for part in parts for each in part for run in each.runs if run.kind in kinds))
+        for leftward, parts in found
+    ]
+    assert shown == stretches
+    assert page_of(cut_by(BYTES, text)).count('<span class="leftward">') == sum(leftward for leftward, _ in stretches)
 
 
 def test_neighbours_differ_in_colour_and_a_special_token_is_told() -> None:
@@ -269,6 +292,8 @@ def test_several_texts_and_tokenizers_get_a_part_each(mine: str, tmp_path: Path)
             expected.append(tokenizer.count(f"{name} harbour"))
             assert f"{tmp_path / name} by {tokenizer.name}" in page
     assert list(map(int, re.findall(r"\d+", counts[1]))) == expected
+    assert "<th" in table[0]
+    assert "one by mine.json</th>" in table[0]  # columns are narrow
 
 
 def test_so_many_tokens_as_were_asked_for_are_shown() -> None:
