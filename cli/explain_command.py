@@ -97,7 +97,7 @@ def explain(sources: list[Source], tokenizer: str | None, output: OutputOptions)
 def _tell(tokenizer: "Tokenizer", found: "Explanation") -> None:
     """One pre-token for people."""
     for line in _head(tokenizer, found):
-        click.echo(visible(line))
+        print_sentence(line)
     if found.steps:
         click.echo()
         rows = _step_rows(tokenizer, [found])
@@ -114,7 +114,7 @@ def _tell(tokenizer: "Tokenizer", found: "Explanation") -> None:
             columns.append(lost)
         print_tables([Table("tok explain", columns, rows)])
         if lost not in columns:
-            click.echo(f"What lost at each step is left out; it takes {_width([*columns, lost], rows)} columns.")
+            print_sentence(f"What lost at each step is left out; it takes {_width([*columns, lost], rows)} columns.")
     for each in found.missed:
         say_or_print(f"\n{_missed_words(tokenizer, found, each)}")
 
@@ -130,9 +130,20 @@ def _width(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> int:
 def say_or_print(text: str) -> None:
     """A sentence for people: to stdout on a terminal, else to stderr, out of the way of the rows."""
     if on_terminal():
-        click.echo(visible(text))
+        print_sentence(text)
     else:
         say(text.strip("\n"))
+
+
+def print_sentence(text: str) -> None:
+    """Print a line for people; on a terminal it is broken between words."""
+    if not on_terminal():
+        click.echo(visible(text))
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    Console().print(Text(visible(text)), width=shutil.get_terminal_size().columns)
 
 
 def _head(tokenizer: "Tokenizer", found: "Explanation") -> Iterator[str]:
