@@ -21,7 +21,11 @@ EXPLANATION = (
         "Step cost: tokens of the held-out text x (parameters + vocabulary x width), the least being 1. It is what "
         "going over that text costs, and does not say how good the model is."
     ),
-    f"Published: {vocabulary_size.PAPER}, approaches 1 and 2; for models trained on as much text as is best for them.",
+    (
+        f"Published: {vocabulary_size.PAPER}, approaches 1 and 2 (IsoFLOPs: the best of many trainings of the same "
+        "compute; derivative: where the compute that a text takes is least); for models trained on as much text as is "
+        "best for them."
+    ),
 )
 WORTH_TELLING = 0.05  # so much more of the text that was learned from goes into a token
 

@@ -215,7 +215,8 @@ class Report:
             Column("boundary_precision", "Shared, of the one's", show=str),
             Column("boundary_recall", "Shared, of the other's", show=str),
         ]
-        return Table(COMMAND, columns, list(rows.values()), title="Boundaries inside documents")
+        notes = ["F1: twice the shared boundaries, of those of both together; 1.00 where all are shared."]
+        return Table(COMMAND, columns, list(rows.values()), title="Boundaries inside documents", notes=notes)
 
     def _everything(self) -> list[Table]:
         words = max((row["unit_count"] for row in self._rows if row["metric"] == "typo_double_changed"), default=0)
@@ -237,10 +238,14 @@ class Report:
         pieces = f"Different pre-tokens looked at{where}, each counted as often as it occurs: {looked}."
         lists = (
             "Our lists of English words cut into morphemes and of German compounds cut into words. In brackets: 95% "
-            "intervals over the words of a list."
+            "intervals over the words of a list. F1: twice the shared boundaries, of those of both together."
+        )
+        evenness = (
+            "Entropy: the bits that an id of the text takes at least, by how often each comes; 1.00 if all of those "
+            "tokens come equally often. For Rényi's, frequent tokens count for more, the larger alpha is."
         )
         tables = [
-            self._figures("How evenly tokens are used", ENTROPIES, tokens=False),
+            self._figures("How evenly tokens are used", ENTROPIES, tokens=False, notes=[evenness]),
             self._figures("How steady tokens are", STEADINESS, tokens=False, notes=[typos, beginnings]),
             self._figures("Other ways to choose tokens", CHOICES, tokens=False, notes=[pieces]),
             self._figures("Boundaries in words cut by hand", MORPHEMES, tokens=False, notes=[lists]),
