@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,13 +15,12 @@ from cli.progress import say
 from cli.text_input import Source, text_input
 from cli.token_view import token_texts
 from cli.visible import visible
-from tokenizer.errors import UsageError
 
 if TYPE_CHECKING:
     from tokenizer import Tokenizer
     from tokenizer.explaining import Candidate, Explanation, Missed
 
-MOST_EXPLAINED = 50  # pre-tokens
+MOST_EXPLAINED = 50  # pre-tokens; nobody would read more
 MOST_TOKENS = 20  # of one pre-token, in its first line
 MOST_LOST = 3  # candidates that lost, in a row for people
 _ESCAPED = {ord("\n"): r"\n", ord("\r"): r"\r", ord("\t"): r"\t"}  # in a pattern they mean the same
@@ -67,31 +67,39 @@ def explain(sources: list[Source], tokenizer: str | None, output: OutputOptions)
     A text is first split into pre-tokens, each by one alternative of a pattern. Inside a pre-token the tokenizer starts
     from single bytes. Of all neighbours that it knows how to merge it always merges those of the lowest rank, that is,
     the pair that was learned first; so a longer token is missed when one of its bytes has gone into another merge.
+    Of a long text the first 50 pre-tokens are explained.
 
     \b
     needlepoint tok explain disestablish
     needlepoint tok explain " action" -t gpt2
     needlepoint tok explain "It's 3 o'clock" --json
     """
-    from tokenizer.explaining import explain as explained
-
     chosen = load_chosen(tokenizer)
-    data = b"".join(source.data for source in sources)
-    if len(chosen.pre_tokens(data[:100_000])) > MOST_EXPLAINED:
-        raise UsageError(
-            f"the text has more than {MOST_EXPLAINED} pre-tokens, which nobody would read",
-            hint="explain a few words of it; `tok show` shows all of a text",
-        )
-    found = list(explained(chosen, data))
+    found, there = _beginning(chosen, b"".join(source.data for source in sources))
     if output.format is None:
         for number, each in enumerate(found):
             if number:
                 click.echo()
             _tell(chosen, each)
-        if not found:
-            say("The text is empty: there is nothing to explain.")
     else:
-        emit(_explain_tables(chosen, found), output)
+        emit(_explain_tables(chosen, found, there), output)
+    if not found:
+        say("The text is empty: there is nothing to explain.")
+    if there > len(found):
+        say(f"These are the first {len(found)} of {there:,} pre-tokens; `tok show` shows the whole text.")
+
+
+def _beginning(tokenizer: "Tokenizer", data: bytes) -> "tuple[list[Explanation], int]":
+    """The first pre-tokens of a text, explained, and how many there are."""
+    from tokenizer.explaining import explain as explained
+
+    pieces = tokenizer.pre_tokens(data)
+    enough = sum(map(len, pieces[: 2 * MOST_EXPLAINED]))  # which mostly is cut as the whole is
+    for text in (data[:enough], data):
+        found = list(islice(explained(tokenizer, text), MOST_EXPLAINED))
+        if [each.piece for each in found] == pieces[:MOST_EXPLAINED]:
+            break
+    return found, len(pieces)
 
 
 def _tell(tokenizer: "Tokenizer", found: "Explanation") -> None:
@@ -244,7 +252,7 @@ def _lost_words(lost: Sequence["Candidate"]) -> str | None:
     return ", ".join(words) or None
 
 
-def _explain_tables(tokenizer: "Tokenizer", found: Sequence["Explanation"]) -> list[Table]:
+def _explain_tables(tokenizer: "Tokenizer", found: Sequence["Explanation"], there: int) -> list[Table]:
     pieces = [
         {
             "pre_token": number,
@@ -269,7 +277,7 @@ def _explain_tables(tokenizer: "Tokenizer", found: Sequence["Explanation"]) -> l
         for one in each.missed
     ]
     steps = ("pre_token", "step", "left_hex", "right_hex", "rank", "id", "start_byte", "lost")
-    meta = tokenizers_meta([tokenizer])
+    meta = tokenizers_meta([tokenizer]) | {"pre_tokens": there}
     return [
         _machine_table(
             "tok explain",

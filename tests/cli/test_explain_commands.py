@@ -129,10 +129,31 @@ def test_explain_takes_any_bytes_and_sends_nothing_to_the_terminal(data: bytes) 
     assert "\x1b" not in result.output
 
 
-def test_explain_refuses_what_nobody_would_read() -> None:
-    error, hint = failure(run("explain", "-t", "small", "-i", "-", stdin="word " * 100_000), 2)
-    assert f"more than {MOST_EXPLAINED} pre-tokens" in error
-    assert "tok show" in hint
+@pytest.mark.parametrize("text", ["word " * 100_000, "a  b\n" * 50_000, "\xff ".encode("latin-1") * 200_000])
+def test_of_a_long_text_the_beginning_is_explained(text: str | bytes) -> None:
+    result = run("explain", "-t", "cl100k", "-i", "-", "--json", stdin=text)
+    assert result.exit_code == 0
+    tokenizer = load_tokenizer("cl100k")
+    pieces = tokenizer.pre_tokens(text)
+    found = [bytes.fromhex(row["bytes_hex"]) for row in rows(result.stdout, "pre_token")]
+    assert found == pieces[:MOST_EXPLAINED]
+    assert json.loads(result.stdout)["meta"]["pre_tokens"] == len(pieces)
+    assert f"These are the first {MOST_EXPLAINED} of {len(pieces):,} pre-tokens; `tok show` shows" in result.stderr
+
+
+def test_alt_takes_the_beginning_of_a_long_text() -> None:
+    text = "There are other ways. " * 3_000
+    result = run("alt", "-t", "small", "-i", "-", "--json", stdin=text)
+    assert result.exit_code == 0
+    assert "These are other ways to cut the first 4,9" in result.stderr
+    (real, *_) = rows(result.stdout)
+    tokenizer = load_tokenizer("small")
+    beginning = tokenizer.decode(real["ids"])
+    assert text.startswith(beginning)
+    assert 4_980 < len(beginning) <= 5_000
+    error, hint = failure(run("alt", "-t", "small", "-i", "-", stdin="a" * 6_000), 2)
+    assert error.startswith("the text begins with a pre-token of 6,000 bytes")
+    assert hint == "give a word or a few sentences"
 
 
 def test_a_very_long_pre_token_is_told_without_its_steps() -> None:
@@ -179,7 +200,7 @@ def test_used_in_lists_the_tokens_made_with_one() -> None:
         (("tree", "-t", "small", "--id", "x1"), "'x1' is not an id"),
         (("tree", "-t", "small", "--id", "99999999"), "has no token with the id 99999999"),
         (("tree", "-t", "gpt2", "--id", "50256"), "is the id of a special token"),
-        (("alt", "a" * (MOST_CUT + 1), "-t", "small"), "the text has 5,001 bytes"),
+        (("alt", "a" * (MOST_CUT + 1), "-t", "small"), "the text begins with a pre-token of 5,001 bytes"),
     ],
 )
 def test_nonsense_is_refused_with_a_way_out(arguments: tuple[str, ...], said: str) -> None:
