@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from cli.alt_command import MOST_CUT
 from cli.explain_command import ALTERNATIVES, MOST_EXPLAINED
 from cli.main import needlepoint
+from tokenizer import load_tokenizer
 from tokenizer.splits import make_split
 
 ROOT = Path(__file__).resolve().parents[2]
