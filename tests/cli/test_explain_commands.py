@@ -153,8 +153,8 @@ def test_alt_takes_the_beginning_of_a_long_text() -> None:
     assert text.startswith(beginning)
     assert 4_980 < len(beginning) <= 5_000
     error, hint = failure(run("alt", "-t", "small", "-i", "-", stdin="a" * 6_000), 2)
-    assert error.startswith("the text begins with a pre-token of 6,000 bytes")
-    assert hint == "give a word or a few sentences"
+    assert error.startswith("error: the text begins with a pre-token of 6,000 bytes")
+    assert hint == "hint: give a word or a few sentences"
 
 
 def test_a_very_long_pre_token_is_told_without_its_steps() -> None:
