@@ -218,6 +218,8 @@ def _completions(token: bytes, most: int = MOST_COMPLETIONS) -> Iterator[tuple[b
     cut = _whole_length(rest)
     if cut is None:
         return
+    if head and cut < len(rest):  # each goes with each
+        most = MOST_COMPLETIONS
     lefts = _endings(head, most) if head else (b"",)
     rights = _beginnings(rest[cut:], most) if cut < len(rest) else (b"",)
     yield from product(lefts, rights)
