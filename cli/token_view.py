@@ -8,7 +8,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain, cycle, islice, repeat
-from operator import add, attrgetter
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -113,20 +113,21 @@ def plain_text(
 
     Example: "How| is| this| cut|?"; with ids the tokens stand in columns, and their ids in a line below.
     """
-    words = attrgetter("plain" if plain_spaces and ids is None else "signs")
+    words = attrgetter("plain" if plain_spaces else "signs")
     drawn = []
     for line in lines(shown, ids, width=width, gap=len(bar)):
-        drawn += _drawn(line, list(map(words, line.shapes)), bar, ids=ids is not None)
+        if ids is None:
+            drawn.append(bar.join(map(words, line.shapes)))
+        else:
+            pairs = zip(line.shapes, line.widths, strict=True)
+            drawn += _with_numbers(line, [f"{shape.signs}{' ' * (cells - shape.width)}" for shape, cells in pairs], bar)
     return "".join(f"{line}\n" for line in drawn)
 
 
-def _drawn(line: Line, words: Sequence[str], gap: str, *, ids: bool) -> list[str]:
-    """A line of tokens that are drawn as these words; with ids, a line of these below."""
-    if not ids:
-        return [gap.join(words)]
-    rooms = [" " * (width - shape.width) for width, shape in zip(line.widths, line.shapes, strict=True)]
+def _with_numbers(line: Line, columns: Iterable[str], gap: str) -> list[str]:
+    """A line of tokens that are drawn as these columns, and a line of their ids below."""
     numbers = map(str.ljust, line.numbers, line.widths)
-    return [gap.join(map(add, words, rooms)).rstrip(" "), (" " * len(gap)).join(numbers).rstrip(" ")]
+    return [gap.join(columns).rstrip(" "), (" " * len(gap)).join(numbers).rstrip(" ")]
 
 
 def coloured_lines(
@@ -136,23 +137,27 @@ def coloured_lines(
     painted = _Painted(colours)
     gap = "" if ids is None else " "
     for line in lines(shown, ids, width=width, gap=len(gap)):
-        words = list(map(painted.__getitem__, zip(line.shapes, line.tints, strict=True)))
-        yield from _drawn(line, words, gap, ids=ids is not None)
+        columns = map(painted.__getitem__, zip(line.shapes, line.tints, line.widths, strict=True))
+        yield from ["".join(columns)] if ids is None else _with_numbers(line, columns, gap)
 
 
-class _Painted(dict[tuple[Shape, int], str]):
-    """What is shown of a token on one of the backgrounds, with the codes for its colours, made when it is asked for."""
+class _Painted(dict[tuple[Shape, int, int], str]):
+    """What is shown of a token on one of the backgrounds in so many cells, with the codes for its colours.
+
+    It is made when it is asked for.
+    """
 
     def __init__(self, colours: "ColorSystem") -> None:
         self._colours = colours
 
-    def __missing__(self, key: tuple[Shape, int]) -> str:
+    def __missing__(self, key: tuple[Shape, int, int]) -> str:
         from rich.style import Style
 
-        shape, number = key
+        shape, number, cells = key
         styles = [Style.parse(_style(run, BACKGROUNDS[number])) for run in shape.runs]
         runs = zip(styles, shape.runs, strict=True)
-        text = self[key] = "".join(style.render(run.shown, color_system=self._colours) for style, run in runs)
+        drawn = "".join(style.render(run.shown, color_system=self._colours) for style, run in runs)
+        text = self[key] = drawn + " " * (cells - shape.width)
         return text
 
 
