@@ -1,6 +1,6 @@
 """Tokenizers that were read from a file before: opened from the cache, packed, in place of reading the file again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
 from hashlib import sha256
@@ -82,6 +82,19 @@ def kept_or_read(name: str, content: Callable[[], bytes], read: Callable[[], Des
         if content() == before:  # and was not written to meanwhile
             keep(key, packed)
     return _unpacked(unpack(packed), name)  # what was read is slower to work with
+
+
+def kept_ranks(content: bytes, read: Callable[[], Mapping[bytes, int]]) -> Mapping[bytes, int]:
+    """The ranks that are in a content from the cache if they are there, or else read, and kept.
+
+    `read` reads them; what it raises is raised, and nothing is kept then.
+    """
+    key = sha256(_readers() + content).hexdigest()
+    if found := recall(key):
+        return found.vocabulary
+    packed = pack(read())
+    keep(key, packed)
+    return unpack(packed).vocabulary
 
 
 @cache

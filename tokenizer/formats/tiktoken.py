@@ -7,6 +7,7 @@ from pathlib import Path
 from tokenizer.encoding import Tokenizer
 from tokenizer.errors import UserError
 from tokenizer.formats.files import read_bytes
+from tokenizer.formats.kept import kept_ranks
 from tokenizer.formats.recipes import check_no_holes, check_no_literals, check_ranks
 from tokenizer.formats.vocabulary import check_special
 from tokenizer.patterns import parse
@@ -16,21 +17,21 @@ _LONGEST_RANK = 10  # digits
 
 
 def read(path: Path, name: str, split: Split, special_tokens: Mapping[str, int | None]) -> Tokenizer:
-    """Read a file; its split and special tokens are what the user says they are.
+    """Read a file, or open it from the cache; its split and special tokens are what the user says they are.
 
     Raises:
         UserError: it is malformed, or the special tokens do not fit it.
     """
-    vocabulary = parse_ranks(read_bytes(path), str(path))
-    taken = set(vocabulary.values())
+    content = read_bytes(path)
+    vocabulary = kept_ranks(content, lambda: parse_ranks(content, str(path)))
     specials: dict[str, int] = {}
     for token, one in special_tokens.items():
         if one is None:
             raise UserError(
                 f"{path} does not say the id of the special token {token!r}", hint=f"say it: --special '{token}=ID'"
             )
-        check_special(token, one, taken, str(path))
-        taken.add(one)
+        for taken in (range(len(vocabulary)), specials.values()):
+            check_special(token, one, taken, str(path))
         specials[token] = one
     return Tokenizer(
         name=name, split=split, vocabulary=vocabulary, special_tokens=specials, merges=None, whole_pieces=True
