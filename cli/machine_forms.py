@@ -189,6 +189,8 @@ def plain_value(value: Any) -> Any:
 
 def cell_text(value: Any) -> str:
     """One value in CSV or between tabs: None -> "", True -> "true", (1, 2) -> "[1, 2]"."""
+    if type(value) in (str, int):  # nearly all of them are
+        return str(value)
     plain = plain_value(value)
     if plain is None:
         return ""
