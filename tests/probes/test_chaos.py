@@ -96,7 +96,9 @@ def calm_answers(plan: Plan) -> list[str]:
 
 
 # A stream that a timeout cuts off is sometimes closed by the HTTP library while it is still being read.
-@pytest.mark.filterwarnings("ignore:.*AsyncResponseStream.*:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings(
+    "ignore:.*(AsyncResponseStream|Response.aiter_raw).*:pytest.PytestUnraisableExceptionWarning"
+)
 def test_two_thousand_trials_come_through_a_third_of_failures(plan: Plan, tmp_path: Path) -> None:
     assert len(plan.trials) == TRIALS // 2
     calm = calm_answers(plan)
