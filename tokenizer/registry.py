@@ -185,7 +185,9 @@ def _published(name: str) -> Tokenizer | None:
         if ranks := recall_ranks(path, RANKS[name].sha256):
             return _tokenizer(name, ranks)
         if content := _canonical(name, path):
-            read = tokenizer_from_ranks(name, content).vocabulary
+            from tokenizer.formats.tiktoken import parse_ranks  # late, as much here: packed ranks need none of it
+
+            read = parse_ranks(content, f"the vocabulary {name}")
             return _tokenizer(name, remember_ranks(path, RANKS[name].sha256, read))
     return None
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.gguf_files import gguf_file
 from tokenizer import Tokenizer, UserError, load_tokenizer, packed, packed_cache
 from tokenizer.compiled_encoding import CompiledEncoder
-from tokenizer.formats import gguf, huggingface_reading, kept
+from tokenizer.formats import gguf, huggingface_reading, kept, tiktoken
 from tokenizer.packed import MergesById, PackedMerges, PackedVocabulary, pack, unpack
 from tokenizer.plain_encoding import PlainEncoder
 from tokenizer.recipes import Recipes
@@ -125,7 +125,8 @@ def test_damage_anywhere_is_noticed() -> None:
 
 @pytest.fixture(autouse=True)
 def every_file_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(huggingface_reading, "_LARGE", 0)
+    for module in (huggingface_reading, tiktoken):
+        monkeypatch.setattr(module, "LARGE", 0)
 
 
 @pytest.fixture
@@ -294,3 +295,28 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(
     monkeypatch.setattr(gguf, "read_metadata", written_meanwhile)
     load_tokenizer(str(path))
     assert not kept_files(own_home)
+
+
+def test_a_tiktoken_file_is_read_once_as_long_as_it_is_the_same(
+    tmp_path: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "saved.tiktoken"
+    train_on(CORPUS, vocab_size=330, layout="bytes", split="gpt2").save(path)
+    name = f"{path}?split=gpt2&special=<|end|>=400"
+    first = load_tokenizer(name)
+    assert len(kept_files(own_home)) == 1
+    with monkeypatch.context() as patched:
+        no_reading(patched)
+        patched.setattr(tiktoken, "parse_ranks", None)
+        second = load_tokenizer(name)
+        other = load_tokenizer(f"{path}?split=cl100k")
+    assert isinstance(second.vocabulary, PackedVocabulary)
+    ranks = tiktoken.parse_ranks(path.read_bytes(), "the file")
+    assert first.vocabulary == second.vocabulary == other.vocabulary == ranks
+    assert (second.special_tokens, other.special_tokens) == ({"<|end|>": 400}, {})
+    with pytest.raises(UserError, match="another token has it"):
+        load_tokenizer(f"{path}?split=gpt2&special=<|end|>=300")
+    path.write_bytes(path.read_bytes().rsplit(b"\n", 2)[0] + b"\n")  # without the last rank
+    assert len(load_tokenizer(name).vocabulary) == len(ranks) - 1
+    monkeypatch.setattr(tiktoken, "LARGE", 1 << 20)
+    assert isinstance(load_tokenizer(name).vocabulary, dict)

@@ -14,7 +14,7 @@ from tokenizer.encoding import Tokenizer
 from tokenizer.errors import UsageError, UserError
 from tokenizer.formats.files import AGAIN, brief, parse_json, read_bytes
 from tokenizer.formats.huggingface import PATTERNS
-from tokenizer.formats.kept import Description, kept_or_read
+from tokenizer.formats.kept import LARGE, Description, kept_or_read
 from tokenizer.formats.vocabulary import bytes_of_letters, check_alphabet, check_ids, merges_by_id
 from tokenizer.packed import MergesById, in_order_of_ids
 from tokenizer.splits import MODEL_PATTERNS, NAMED_PATTERNS, NO_SPLIT, Split, make_split
@@ -22,7 +22,6 @@ from tokenizer.splits import MODEL_PATTERNS, NAMED_PATTERNS, NO_SPLIT, Split, ma
 _KEYS = frozenset(
     "version truncation padding added_tokens normalizer pre_tokenizer post_processor decoder model".split()
 )
-_LARGE = 1 << 20  # bytes; a smaller file is read in no time
 _LONGEST_PATTERN = 5000  # characters; real ones have a few hundred
 _LONGEST_ADDED = 1000  # characters; real ones have a few dozen
 _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"  # as ByteLevel spells it
@@ -43,7 +42,7 @@ def read(path: Path, name: str) -> Tokenizer:
     def read_now() -> Description:
         return _File(parse_json(content, source), source).description()
 
-    return read_now().tokenizer(name) if len(content) < _LARGE else kept_or_read(name, lambda: content, read_now)
+    return read_now().tokenizer(name) if len(content) < LARGE else kept_or_read(name, lambda: content, read_now)
 
 
 class _File:

@@ -12,6 +12,8 @@ from tokenizer.packed import MergesById, Packed, pack, unpack
 from tokenizer.packed_cache import keep, recall
 from tokenizer.splits import Split
 
+LARGE = 1 << 20  # bytes; a smaller file is read in no time
+
 
 class Description(NamedTuple):
     """What a file says of a tokenizer, checked.

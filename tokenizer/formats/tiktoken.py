@@ -7,7 +7,7 @@ from pathlib import Path
 from tokenizer.encoding import Tokenizer
 from tokenizer.errors import UserError
 from tokenizer.formats.files import read_bytes
-from tokenizer.formats.kept import kept_ranks
+from tokenizer.formats.kept import LARGE, kept_ranks
 from tokenizer.formats.recipes import check_no_holes, check_no_literals, check_ranks
 from tokenizer.formats.vocabulary import check_special
 from tokenizer.patterns import parse
@@ -17,13 +17,19 @@ _LONGEST_RANK = 10  # digits
 
 
 def read(path: Path, name: str, split: Split, special_tokens: Mapping[str, int | None]) -> Tokenizer:
-    """Read a file, or open it from the cache; its split and special tokens are what the user says they are.
+    """Read a file; a large one that was read before is opened from the cache.
+
+    Its split and special tokens are what the user says they are.
 
     Raises:
         UserError: it is malformed, or the special tokens do not fit it.
     """
     content = read_bytes(path)
-    vocabulary = kept_ranks(content, lambda: parse_ranks(content, str(path)))
+
+    def read_now() -> dict[bytes, int]:
+        return parse_ranks(content, str(path))
+
+    vocabulary = read_now() if len(content) < LARGE else kept_ranks(content, read_now)
     specials: dict[str, int] = {}
     for token, one in special_tokens.items():
         if one is None:
