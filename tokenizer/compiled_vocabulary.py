@@ -16,7 +16,6 @@ from tokenizer.kernels.vocabulary import enter_pairs
 from tokenizer.packed import PackedMerges, PackedVocabulary
 
 Numbers64 = npt.NDArray[np.int64]
-Pairs = dict[tuple[int, int], int]  # left and right number: rank
 Numbers = dict[bytes, int]
 Merges = Sequence[tuple[bytes, bytes]]
 
@@ -60,6 +59,8 @@ class Vocabulary:
         self.fields[tables.NUMBERS] = self._count
         self.fields[tables.IDS] = _int32(rows.ids[: self._count])
         self.fields[tables.SIZES] = _int32(self._sizes)
+        recipes = self.fields[tables.RECIPES] = allocate(tables.RECIPE_ROW * self._count)
+        recipes.view(np.int32)[tables.SIZE // 4 :: tables.RECIPE_ROW // 4] = self._sizes
         linear = self.one_recipe_each = self._enter_merges(rows, merges)
         # A piece that is a token needs no merging if merging surely gives this token, or if nobody asks for merging.
         sure = self._count if linear else 0
@@ -95,18 +96,25 @@ class Vocabulary:
         derived = derive_pairs(self.fields.address, places.address, scratch.address)
         if derived == self._count and (rows.recipes is None or self._derived_are(rows.recipes())):
             return True
-        numbers = rows.numbers()
         if merges is None:
-            pairs, made = _pairs_by_sum(numbers), np.arange(self._count)
+            pairs, made = self._pairs_by_sum(), np.arange(self._count)
         else:
+            numbers = rows.numbers()
             pairs = _pairs_by_merge(numbers, merges)
             made = np.array([*range(256), *(numbers[left + right] for left, right in merges)])
         if max(len(pairs), made.size) >= tables.MOST_NUMBERS:
             raise Unsupported("it has too many merges")
         self._make_pair_tables(len(pairs), made, linear=False)
-        entries = borrow(np.array([(left, right, rank) for (left, right), rank in pairs.items()], np.int64))
+        entries = borrow(pairs)
         enter_pairs(self.fields.address, entries.address, len(pairs))
         return False
+
+    def _pairs_by_sum(self) -> Numbers64:
+        """Every two tokens whose sum is a token: their numbers, and that of the sum for the rank."""
+        self.make_nodes()
+        places, rows = borrow(self._places), allocate(24 * int(self._sizes.sum()))
+        count = tables.find_sums(self.fields.address, places.address, rows.address)
+        return rows.view(np.int64).reshape(-1, 3)[:count]
 
     def _make_pair_tables(self, count: int, made: Numbers64, *, linear: bool) -> None:
         bits = max(8, (2 * count).bit_length())
@@ -115,9 +123,6 @@ class Vocabulary:
         self.fields[tables.BYTE_PAIRS] = allocate(4 << 16)
         self.fields[tables.MADE] = _int32(made)
         self.fields[tables.LINEAR] = linear
-        recipes = allocate(tables.RECIPE_ROW * self._count)
-        recipes.view(np.int32)[tables.SIZE // 4 :: tables.RECIPE_ROW // 4] = self._sizes
-        self.fields[tables.RECIPES] = recipes
 
     def _derived_are(self, recipes: Numbers64) -> bool:
         """Whether the recipes that were derived are those that are given, in their order."""
@@ -248,24 +253,14 @@ def _numbers_by_merge(ids: Mapping[bytes, int], merges: Merges) -> Numbers:
     return dict(zip(distinct, range(len(distinct)), strict=True))
 
 
-def _pairs_by_merge(numbers: Numbers, merges: Merges) -> Pairs:
-    """The given merges; a part that nothing makes is never there to be joined."""
-    return {
+def _pairs_by_merge(numbers: Numbers, merges: Merges) -> Numbers64:
+    """The given merges: both numbers, and the rank. A part that nothing makes is never there to be joined."""
+    pairs = {
         (numbers[left], numbers[right]): rank
         for rank, (left, right) in enumerate(merges, start=256)
         if left in numbers and right in numbers
     }
-
-
-def _pairs_by_sum(numbers: Numbers) -> Pairs:
-    """Every two tokens whose sum is a token, with its number for the rank."""
-    known = numbers.get
-    return {
-        (left, right): number
-        for token, number in numbers.items()
-        for cut in range(1, len(token))
-        if (right := known(token[cut:])) is not None and (left := known(token[:cut])) is not None
-    }
+    return np.array([(left, right, rank) for (left, right), rank in pairs.items()], np.int64).reshape(-1, 3)
 
 
 def _decoding_table(ids: Numbers64, places: Numbers64, sizes: Numbers64) -> Buffer:
