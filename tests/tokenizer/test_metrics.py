@@ -239,7 +239,7 @@ def test_held_out_bits_are_over_the_bytes_of_the_last_fifth_and_vocabularies_hav
 
 def test_three_ways_to_choose_by_hand() -> None:
     # bc is the first merge, so merging gives a|bc|d and a|bc; longest match ab|cd and ab|c; two tokens would do.
-    found = divergence(toy("bc", "ab", "cd"), [b"abcd abc", b"abc"], seed=1)
+    found = divergence(Lens("toy", toy("bc", "ab", "cd")), [b"abcd abc", b"abc"], seed=1)
     # Pre-tokens: abcd, a space, abc twice. Merged 3 + 1 + 2 * 2 = 8, longest match 2 + 1 + 2 * 2 = 7, fewest as well.
     assert totals(found.longest_differs) == (3, 4)
     assert totals(found.longest_tokens) == (7, 8)
@@ -249,7 +249,7 @@ def test_three_ways_to_choose_by_hand() -> None:
 
 
 def test_of_long_texts_only_so_much_is_cut_in_three_ways() -> None:
-    found = divergence(toy("ab"), [b"ab cd\n" * 50_000, b"ab cd\n" * 50_000], seed=1)
+    found = divergence(Lens("toy", toy("ab")), [b"ab cd\n" * 50_000, b"ab cd\n" * 50_000], seed=1)
     assert found.share == 250_000 / 600_000
     # In each document 20,833 whole lines, of ab, a space, cd, and a line end.
     assert found.longest_differs.denominator == 2 * 4 * 20_833
@@ -259,7 +259,8 @@ def test_of_long_texts_only_so_much_is_cut_in_three_ways() -> None:
 def test_a_token_that_merging_never_makes_would_be_the_shortest_cut() -> None:
     vocabulary = {bytes([byte]): byte for byte in range(256)} | {b"ab": 256, b"abc": 257}
     given = {"split": make_split(r"\S+|\s+"), "special_tokens": {}, "whole_pieces": False}
-    found = divergence(Tokenizer(name="toy", vocabulary=vocabulary, merges=[(b"a", b"b")], **given), [b"abc"], seed=1)
+    lens = Lens("toy", Tokenizer(name="toy", vocabulary=vocabulary, merges=[(b"a", b"b")], **given))
+    found = divergence(lens, [b"abc"], seed=1)
     assert totals(found.fewest_tokens) == totals(found.longest_tokens) == (1, 2)
     assert totals(found.fewest_differs) == (1, 1)
 
@@ -308,11 +309,11 @@ def test_unstable_beginnings_by_hand_and_by_tiktoken(both_engines: Callable[[str
 
 def test_morpheme_boundaries_by_hand() -> None:
     # un|break|able has boundaries at 2 and 7. Merging un and bre first leaves un|bre|a|k|a|b|l|e: 2, 5, 6, 7, 8, 9, 10.
-    figures = morpheme_boundaries(toy("un", "re", "bre"), (("un", "break", "able"),))
+    figures = morpheme_boundaries(Lens("toy", toy("un", "re", "bre")), (("un", "break", "able"),))
     assert totals(figures["recall"]) == (2, 2)
     assert totals(figures["precision"]) == (2, 7)
     assert totals(figures["f1"]) == (4, 9)
-    umlaut = morpheme_boundaries(toy(), (("Grö", "ße"),))  # bytes: Gr\xc3\xb6 | \xc3\x9fe, every byte a token
+    umlaut = morpheme_boundaries(Lens("toy", toy()), (("Grö", "ße"),))  # Gr\xc3\xb6 | \xc3\x9fe, every byte a token
     assert totals(umlaut["precision"]) == (1, 6)
 
 

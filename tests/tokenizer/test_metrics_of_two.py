@@ -56,7 +56,8 @@ def test_the_end_of_a_document_is_no_boundary() -> None:
 
 def test_vocabularies_are_compared_by_their_bytes(both_engines: Callable[[str], tuple[Any, Any]]) -> None:
     (some, theirs), (other, others) = both_engines("cl100k"), both_engines("o200k")
-    found = overlap.vocabulary_overlap(Lens("cl100k", some), Lens("o200k", other))
+    lenses = Lens("cl100k", some), Lens("o200k", other)
+    found = overlap.vocabulary_overlap(*lenses, overlap.shared_tokens(*lenses))
     first, second = theirs._mergeable_ranks, others._mergeable_ranks
     same = sum(second.get(token) == rank for token, rank in first.items())
     shared = len(set(first) & set(second))
@@ -75,7 +76,9 @@ def test_tokens_of_a_text_that_another_vocabulary_has(both_engines: Callable[[st
     lens = Lens("gpt2", some)
     tokens = theirs.decode_tokens_bytes(theirs.encode_ordinary(text.decode()))
     known = sum(token in others._mergeable_ranks for token in tokens)
-    found = overlap.used_overlap(corpus, lens, lens.encode_corpus(corpus), Lens("cl100k", other))
+    here, there = overlap.shared_tokens(lens, Lens("cl100k", other))
+    assert list(map(theirs.decode_single_token_bytes, here)) == list(map(others.decode_single_token_bytes, there))
+    found = overlap.used_overlap(corpus, lens, lens.encode_corpus(corpus), here)
     assert found.numerators.tolist() == [known, 0]
     assert found.denominators.tolist() == [len(tokens), 0]
 

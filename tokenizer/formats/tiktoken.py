@@ -2,6 +2,8 @@
 
 import binascii
 from collections.abc import Mapping
+from functools import partial
+from itertools import repeat
 from pathlib import Path
 
 from tokenizer.encoding import Tokenizer
@@ -86,12 +88,16 @@ def parse_ranks(content: bytes, source: str) -> dict[bytes, int]:
     Raises:
         UserError: what is wrong, and in which line.
     """
+    lines = content.splitlines()
+    if not {*map(bytes.count, lines, repeat(b" "))} <= {1}:
+        raise _first_bad_line(content, source)
+    words = b" ".join(lines).split(b" ") if lines else []
     try:
-        pairs = [line.split(b" ") for line in content.splitlines()]
-        ranks = {binascii.a2b_base64(token, strict_mode=True): int(rank) for token, rank in pairs}
+        tokens = map(partial(binascii.a2b_base64, strict_mode=True), words[::2])
+        ranks = dict(zip(tokens, map(int, words[1::2]), strict=True))
     except ValueError:
         raise _first_bad_line(content, source) from None
-    if len(ranks) != len(pairs) or sorted(ranks.values()) != list(range(len(ranks))) or b"" in ranks:
+    if len(ranks) != len(lines) or sorted(ranks.values()) != list(range(len(ranks))) or b"" in ranks:
         raise _first_bad_line(content, source)
     missing = [byte for byte in range(256) if bytes([byte]) not in ranks]
     if missing:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from tokenizer.corpus import read_chunks
 from tokenizer.encoding import Tokenizer
+from tokenizer.packed import PackedVocabulary
 from tokenizer.sources import find_sources
 from tokenizer.splits import as_text
 from tokenizer.unicode_classes import white_space
@@ -209,15 +210,40 @@ class Lens:
         """How many tokens text can become: the ordinary ones, and those special ones that are always read as such."""
         return len(self.tokenizer.vocabulary) + len(self.tokenizer.literal_tokens)
 
-    def sizes(self, ids: Ids) -> Numbers:
+    @cached_property
+    def tokens(self) -> dict[bytes, int]:
+        """The ordinary tokens and their ids; to look up many, a dictionary is the quickest."""
+        vocabulary = self.tokenizer.vocabulary
+        return vocabulary.whole() if isinstance(vocabulary, PackedVocabulary) else dict(vocabulary)
+
+    @property
+    def ids(self) -> Numbers:
+        """The ids of the ordinary tokens, in the order of `tokens`."""
+        return self._ids_and_sizes[0]
+
+    def sizes(self, ids: Ids | Numbers) -> Numbers:
         """The bytes of each token.
 
         Example: Lens("cl100k", cl100k).sizes(np.array([15339, 1917])).tolist() == [5, 6]
         """
-        used = np.flatnonzero(np.bincount(ids))
+        return self._sizes[ids]
+
+    @cached_property
+    def _sizes(self) -> Numbers:
         sizes = np.zeros(self.tokenizer.vocab_size, np.int64)
-        sizes[used] = list(map(len, self.tokenizer.decode_tokens(used.tolist())))
-        return sizes[ids]
+        ids, sizes_of_ids = self._ids_and_sizes
+        sizes[ids] = sizes_of_ids
+        for token, one in self.tokenizer.special_tokens.items():
+            sizes[one] = len(token.encode())
+        return sizes
+
+    @cached_property
+    def _ids_and_sizes(self) -> tuple[Numbers, Numbers]:
+        vocabulary = self.tokenizer.vocabulary
+        if isinstance(vocabulary, PackedVocabulary):  # which has them at hand
+            places = np.array(vocabulary.places, np.int64)
+            return np.array(vocabulary.ids, np.int64), places[1:] - places[:-1]
+        return np.array([*vocabulary.values()], np.int64), np.array([*map(len, vocabulary)], np.int64)
 
     def encode(self, documents: Sequence[bytes]) -> list[Ids]:
         """The ids of each document.

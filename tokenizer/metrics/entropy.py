@@ -123,10 +123,8 @@ def vocabulary_bits(lens: Lens, ids: Ids | None = None) -> int:
 
     Example: of the tokens a and bc (2 + 3) * 8 == 40
     """
-    if ids is not None:
-        used = np.unique(ids)
-        return 8 * int((lens.sizes(used) + LENGTH_BYTES).sum())
-    return 8 * (sum(map(len, lens.tokenizer.vocabulary)) + LENGTH_BYTES * len(lens.tokenizer.vocabulary))
+    written = lens.ids if ids is None else np.unique(ids)
+    return 8 * int((lens.sizes(written) + LENGTH_BYTES).sum())
 
 
 def renyi_entropy(counts: npt.NDArray[np.integer], alpha: float) -> float:

@@ -4,8 +4,7 @@ import random
 from collections import Counter
 from dataclasses import dataclass
 
-from tokenizer.encoding import Tokenizer
-from tokenizer.metrics.corpus import cut_place
+from tokenizer.metrics.corpus import Lens, cut_place
 from tokenizer.metrics.figures import Ratio, one_ratio
 from tokenizer.segmentations import fewest_count, longest_match
 
@@ -37,7 +36,7 @@ class Divergence:
     share: float
 
 
-def divergence(tokenizer: Tokenizer, documents: list[bytes], seed: int) -> Divergence:
+def divergence(lens: Lens, documents: list[bytes], seed: int) -> Divergence:
     """Cut the pre-tokens of a text in the three ways; each counts as often as it occurs.
 
     Of texts of more than 250,000 bytes only so much is read, the same share of each document from its beginning; of
@@ -45,18 +44,21 @@ def divergence(tokenizer: Tokenizer, documents: list[bytes], seed: int) -> Diver
     """
     share = min(1.0, MOST_TEXT / max(sum(map(len, documents)), 1))
     read = documents if share == 1 else [one[: cut_place(one, share)] for one in documents]
+    tokenizer, vocabulary = lens.tokenizer, lens.tokens
     occurrences = Counter(piece for one in read for piece in tokenizer.pre_tokens(one))
     pieces = sorted(piece for piece in occurrences if 0 < len(piece) <= LONGEST_PIECE)
     if len(pieces) > MOST_PIECES:
         pieces = random.Random(f"{seed} pre-tokens").sample(pieces, MOST_PIECES)
-    vocabulary = dict(tokenizer.vocabulary.items())
     longest = max(map(len, vocabulary), default=1)
     counts = Counter[str]()
     for piece, ids in zip(pieces, tokenizer.encode_pieces(pieces), strict=True):
         times = occurrences[piece]
         merged = tuple(tokenizer.decode_tokens(ids))
-        matched = longest_match(piece, vocabulary, longest) or merged
-        fewest = fewest_count(piece, vocabulary, longest) or len(merged)
+        is_token = piece in vocabulary
+        matched = (piece,) if is_token else longest_match(piece, vocabulary, longest) or merged
+        fewest = 1 if is_token else len(merged)
+        if fewest > 2:  # else it is the least already
+            fewest = fewest_count(piece, vocabulary, longest) or fewest
         counts["all"] += times
         counts["merged"] += times * len(merged)
         counts["matched"] += times * len(matched)

@@ -111,7 +111,7 @@ def measure(lenses: Sequence[Lens], corpus: Corpus, wanted: Wanted) -> Measured:
         together = list(_agreements(both, corpus))
         divergences = []
         if wanted.everything:
-            divergences = [divergence(lens.tokenizer, list(corpus.documents), wanted.seed) for lens in lenses]
+            divergences = [divergence(lens, list(corpus.documents), wanted.seed) for lens in lenses]
             together += _everything(both, corpus, wanted, divergences)
         figures = [figure for found in (*alone, compressed) for figure in found.result()]
     return Measured(figures + together, [encoded for _, encoded in both], divergences)
@@ -199,13 +199,14 @@ def _everything(
         ):
             yield Figure(metric, lens.name, None, None, ratio, "texts")
         for language in LANGUAGES:
-            for name, ratio in morpheme_boundaries(lens.tokenizer, gold_words(language)).items():
+            for name, ratio in morpheme_boundaries(lens, gold_words(language)).items():
                 yield Figure(f"morpheme_{name}", lens.name, None, f"{language.capitalize()} list", ratio, "words")
     for (some, one), (other, two) in combinations(both, 2):
-        for name, ratio in overlap.vocabulary_overlap(some, other).items():
+        shared = overlap.shared_tokens(some, other)
+        for name, ratio in overlap.vocabulary_overlap(some, other, shared).items():
             yield Figure(f"vocabulary_{name}", some.name, None, other.name, ratio, "vocabularies")
-        for first, tokens, second in ((some, one, other), (other, two, some)):
-            ratio = overlap.used_overlap(corpus, first, tokens, second)
+        for first, tokens, ids, second in ((some, one, shared[0], other), (other, two, shared[1], some)):
+            ratio = overlap.used_overlap(corpus, first, tokens, ids)
             yield from _by_file(corpus, "used_tokens_shared", first.name, ratio, against=second.name)
 
 

@@ -1,11 +1,12 @@
 """Whether boundaries of tokens are boundaries of morphemes, by small lists cut by hand."""
 
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 
-from tokenizer.encoding import Tokenizer
+from tokenizer.metrics.corpus import Lens
 from tokenizer.metrics.figures import Ratio
 
 LANGUAGES = ("english", "german")
@@ -22,7 +23,7 @@ def gold_words(language: str) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(line.split("|")) for line in lines if line and not line.startswith("#"))
 
 
-def morpheme_boundaries(tokenizer: Tokenizer, words: tuple[tuple[str, ...], ...]) -> dict[str, Ratio]:
+def morpheme_boundaries(lens: Lens, words: tuple[tuple[str, ...], ...]) -> dict[str, Ratio]:
     """The boundaries inside each word, which stands after a space, against those between its parts.
 
     `precision` is shared over the tokens' boundaries, `recall` shared over the parts', `f1` twice the shared over both.
@@ -31,10 +32,10 @@ def morpheme_boundaries(tokenizer: Tokenizer, words: tuple[tuple[str, ...], ...]
     Example: un|break|able cut as ·un|bre|akable: one shared, of two and of two
     """
     shared, ours, gold = (np.zeros(len(words)) for _ in range(3))
-    for number, parts in enumerate(words):
-        between = set(np.cumsum([len(part.encode()) for part in parts])[:-1].tolist())
-        size = len("".join(parts).encode())
-        ends = {end - 1 for _, end in tokenizer.offsets(" " + "".join(parts), disallowed_special=())}
+    tokens = lens.encode([f" {''.join(parts)}".encode() for parts in words])
+    for number, (parts, ids) in enumerate(zip(words, tokens, strict=True)):
+        *between, size = accumulate(len(part.encode()) for part in parts)
+        ends = accumulate(lens.sizes(ids).tolist(), initial=-1)  # from the word on, which a space stands before
         cuts = {end for end in ends if 0 < end < size}
-        shared[number], ours[number], gold[number] = len(cuts & between), len(cuts), len(between)
+        shared[number], ours[number], gold[number] = len(cuts.intersection(between)), len(cuts), len(between)
     return {"precision": Ratio(shared, ours), "recall": Ratio(shared, gold), "f1": Ratio(2 * shared, ours + gold)}

@@ -1,6 +1,6 @@
 """What two tokenizers have in common: boundaries in the same text, and tokens."""
 
-from operator import eq
+from itertools import repeat
 
 import numpy as np
 
@@ -25,29 +25,31 @@ def boundary_agreement(corpus: Corpus, some: Encoded, other: Encoded) -> dict[st
     return {"f1": Ratio(2 * both, one + two), "precision": Ratio(both, one), "recall": Ratio(both, two)}
 
 
-def vocabulary_overlap(some: Lens, other: Lens) -> dict[str, Ratio]:
-    """Tokens of the same bytes in two vocabularies; special tokens are left out.
+def shared_tokens(some: Lens, other: Lens) -> tuple[Numbers, Numbers]:
+    """The tokens of the same bytes in two vocabularies, special ones left out: their ids in both."""
+    elsewhere = np.fromiter(map(other.tokens.get, some.tokens, repeat(-1)), np.int64, len(some.tokens))
+    is_shared = elsewhere >= 0
+    return some.ids[is_shared], elsewhere[is_shared]
+
+
+def vocabulary_overlap(some: Lens, other: Lens, shared: tuple[Numbers, Numbers]) -> dict[str, Ratio]:
+    """How large a part of two vocabularies their `shared_tokens` are.
 
     `jaccard` are the shared ones over those of either, `contained` over those of the first; `same_id` those that have
     the same id in both over the shared ones.
     """
-    first, second = (dict(lens.tokenizer.vocabulary.items()) for lens in (some, other))
-    found = list(map(second.get, first))
-    shared = len(found) - found.count(None)
-    same = sum(map(eq, found, first.values()))
+    both = len(shared[0])
     return {
-        "jaccard": one_ratio(shared, len(first) + len(second) - shared),
-        "contained": one_ratio(shared, len(first)),
-        "same_id": one_ratio(same, shared),
+        "jaccard": one_ratio(both, len(some.tokens) + len(other.tokens) - both),
+        "contained": one_ratio(both, len(some.tokens)),
+        "same_id": one_ratio(int(np.count_nonzero(shared[0] == shared[1])), both),
     }
 
 
-def used_overlap(corpus: Corpus, some: Lens, encoded: Encoded, other: Lens) -> Ratio:
-    """Tokens of a text that are tokens of the other vocabulary, too, over all tokens of it, in each document."""
-    known = np.zeros(some.tokenizer.vocab_size, np.bool_)
-    used = np.flatnonzero(np.bincount(encoded.ids))
-    vocabulary = other.tokenizer.vocabulary
-    known[used] = [token in vocabulary for token in some.tokenizer.decode_tokens(used.tolist())]
+def used_overlap(corpus: Corpus, lens: Lens, encoded: Encoded, shared: Numbers) -> Ratio:
+    """Tokens of a text that are shared with another vocabulary over all tokens of it, in each document."""
+    known = np.zeros(lens.tokenizer.vocab_size, np.bool_)
+    known[shared] = True
     weights = known[encoded.ids]
     return Ratio(corpus.in_documents(encoded.ends, weights), corpus.in_documents(encoded.ends))
 
