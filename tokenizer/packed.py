@@ -21,12 +21,8 @@ from bisect import bisect_left
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
 from itertools import accumulate, pairwise
 from operator import index, itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
+from typing import Any, NamedTuple, TypeVar, overload
 from zlib import crc32
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
 
 _HEADER = struct.Struct("=I16sIIIII")
 _MAGIC = b"needlepoint 2\n\0\0"
@@ -257,21 +253,15 @@ def pack(vocabulary: Mapping[bytes, int], merges: MergesById | None = None, deta
     return struct.pack("=I", crc32(checked)) + checked
 
 
-def _slots(tokens: Sequence[bytes]) -> "npt.NDArray[np.uint32]":
-    import numpy as np
-
+def _slots(tokens: Sequence[bytes]) -> "array[int]":
     size = 1 << (2 * len(tokens)).bit_length()  # no more than half of them are taken, so that searches are short
-    wanted = np.fromiter(map(crc32, tokens), np.int64, len(tokens)) & (size - 1)
-    order = np.argsort(wanted, kind="stable")
-    number = np.arange(len(tokens))
-    taken = np.maximum.accumulate(wanted[order] - number) + number  # each its own slot or the next that is free
-    slots = np.zeros(size, np.uint32)
-    has_room = taken < size
-    slots[taken[has_room]] = order[has_room] + 1
-    free = np.flatnonzero(slots == 0)
-    beyond = order[~has_room]  # behind the last slot comes the first
-    slots[free[: len(beyond)]] = beyond + 1
-    return slots
+    slots = [0] * size
+    for number, checksum in enumerate(map(crc32, tokens), start=1):
+        slot = checksum & (size - 1)
+        while slots[slot]:
+            slot = (slot + 1) & (size - 1)
+        slots[slot] = number
+    return array("I", slots)
 
 
 def in_order_of_ids(vocabulary: Mapping[Token, int]) -> Mapping[Token, int]:
