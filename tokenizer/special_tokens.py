@@ -1,10 +1,10 @@
 """Special tokens in a text: where they are read as tokens, where they are refused, and where they are only text."""
 
-import heapq
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from os.path import commonprefix
 from typing import Any, Literal
 
 from tokenizer.errors import UsageError, UserError
@@ -13,10 +13,8 @@ from tokenizer.splits import as_bytes
 Chosen = Collection[str] | Literal["all"]
 Text = str | bytes
 
-_SHORT = 2000  # characters; looking for first letters does not pay
 _MOST_LETTERS = 8  # by which special tokens begin: a text is searched for each of them
-_FEW = 20  # letters that may begin a special token are looked at one by one, ...
-_SELDOM = 200  # ... and more of them only while so many characters lie between them
+_DEEPEST = 20  # groups inside each other
 
 
 @dataclass(frozen=True)
@@ -98,39 +96,22 @@ class SpecialTokens:
         return named
 
 
-def _found(tokens: frozenset[str], text: Text) -> "Iterator[re.Match[Any]]":
-    """Where tokens stand in a text, from left to right."""
-    if not tokens:
-        return iter(())
-    kind = type(text)
-    pattern, letters = _pattern(tokens, kind), _first_letters(tokens, kind)
-    if len(text) < _SHORT or len(letters) > _MOST_LETTERS:
-        return pattern.finditer(text)
-    return _found_by_letters(pattern, letters, text)
+def _found(tokens: frozenset[str], text: Text) -> "Iterable[re.Match[Any]]":
+    """Where tokens stand in a text, from left to right, none inside another."""
+    patterns = _patterns(tokens, type(text)) if tokens else ()
+    for pattern in patterns:
+        if pattern.search(text):
+            return _in_turn(patterns, text)
+    return ()  # as nearly always, and at once
 
 
-def _found_by_letters(pattern: re.Pattern[Any], letters: list[Any], text: Text) -> "Iterator[re.Match[Any]]":
-    end = 0
-    for number, place in enumerate(heapq.merge(*(_places(letter, text) for letter in letters))):
-        if number > _FEW and place < _SELDOM * number:  # so many such letters that they are no help
-            yield from pattern.finditer(text, max(place, end))
-            return
-        if place >= end and (found := pattern.match(text, place)):
-            yield found
-            end = found.end()
-
-
-def _places(letter: Any, text: Any) -> Iterator[int]:
-    place = text.find(letter)
-    while place >= 0:
-        yield place
-        place = text.find(letter, place + 1)
-
-
-@lru_cache(maxsize=64)
-def _first_letters(tokens: frozenset[str], kind: type[Text]) -> list[Any]:
-    letters = {token[0] for token in tokens}
-    return list(letters) if issubclass(kind, str) else [letter.encode() for letter in letters]
+def _in_turn(patterns: "Sequence[re.Pattern[Any]]", text: Text) -> "Iterator[re.Match[Any]]":
+    nearest = [pattern.search(text) for pattern in patterns]
+    while found := min(filter(None, nearest), key=re.Match.start, default=None):
+        yield found
+        for number, (pattern, one) in enumerate(zip(patterns, nearest, strict=True)):
+            if one and one.start() < found.end():
+                nearest[number] = pattern.search(text, found.end())
 
 
 def _name(found: "re.Match[Any]") -> str:
@@ -139,7 +120,35 @@ def _name(found: "re.Match[Any]") -> str:
 
 
 @lru_cache(maxsize=64)
-def _pattern(tokens: frozenset[str], kind: type[Text]) -> re.Pattern[Any]:
-    longest_first = sorted((token.encode() for token in tokens), key=len, reverse=True)
-    pattern = b"|".join(map(re.escape, longest_first))
-    return re.compile(pattern.decode() if issubclass(kind, str) else pattern)
+def _patterns(tokens: frozenset[str], kind: type[Text]) -> "list[re.Pattern[Any]]":
+    """Patterns that find tokens together: one for each letter with which some begin, as one letter is found quickly."""
+    if issubclass(kind, str):
+        return [re.compile(pattern) for pattern in _by_first_letter(tokens)]
+    letters = _by_first_letter(token.encode().decode("latin-1") for token in tokens)
+    return [re.compile(pattern.encode("latin-1")) for pattern in letters]
+
+
+def _by_first_letter(texts: Iterable[str]) -> list[str]:
+    groups: dict[str, list[str]] = {}
+    for text in texts:
+        groups.setdefault(text[0], []).append(text)
+    patterns = list(map(_longest_of, groups.values()))
+    return patterns if len(patterns) <= _MOST_LETTERS else ["|".join(patterns)]
+
+
+def _longest_of(texts: Sequence[str], depth: int = _DEEPEST) -> str:
+    """A pattern for the longest of some texts that fits: what they have in common, then their rests by first letters.
+
+    So one look at the next letter tells which of a thousand texts may still fit.
+
+    Example: _longest_of(["<a>", "<ab", "<"]) is "<(?:a(?:>|b))?"
+    """
+    if len(texts) == 1 or depth == 0:
+        return "|".join(map(re.escape, sorted(texts, key=len, reverse=True)))
+    common = commonprefix(texts)  # noqa: RUF071 - letter by letter is what is meant
+    rests: dict[str, list[str]] = {}
+    for text in texts:
+        rests.setdefault(text[len(common) : len(common) + 1], []).append(text[len(common) :])
+    is_one = rests.pop("", None) is not None
+    ways = "|".join(_longest_of(group, depth - 1) for group in rests.values())
+    return f"{re.escape(common)}(?:{ways})" + "?" * is_one

@@ -50,16 +50,32 @@ def test_tokens_are_found_wherever_and_however_often_they_stand(parts: list[str]
     pattern = "|".join(map(re.escape, sorted(ids, key=len, reverse=True)))
     text = "".join(parts)
     cut = SpecialTokens("mine", ids, frozenset()).cutter("all", ())
-    for seldom, letters in ((0, 8), (3, 8), (200, 8), (200, 3)):
+    for letters in (8, 3):
+        special_tokens._patterns.cache_clear()
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(special_tokens, "_SHORT", 0)
-            patched.setattr(special_tokens, "_SELDOM", seldom)
-            patched.setattr(special_tokens, "_FEW", 2)
             patched.setattr(special_tokens, "_MOST_LETTERS", letters)
             found, of_bytes = cut(text), cut(text.encode())
+        assert len(special_tokens._patterns(frozenset(ids), str)) == (4 if letters == 8 else 1)
         assert [one for _, one in found[:-1]] == [ids[token] for token in re.findall(pattern, text)]
         assert [part for part, _ in found] == re.split(pattern, text)
         assert of_bytes == [(part.encode(), one) for part, one in found]
+
+
+@given(
+    texts=st.sets(st.text("ab|(é", min_size=1, max_size=5), min_size=1, max_size=12),
+    text=st.text("ab|(é", max_size=8),
+    depth=st.sampled_from([0, 1, 20]),
+)
+def test_of_many_texts_the_longest_that_fits_is_found(texts: set[str], text: str, depth: int) -> None:
+    found = re.match(special_tokens._longest_of(sorted(texts), depth), text)
+    fitting = max(filter(text.startswith, texts), key=len, default=None)
+    assert (found and found.group()) == fitting
+
+
+def test_special_tokens_that_begin_with_each_other_a_thousand_times_are_found() -> None:
+    ids = {"a" * size: size for size in range(1, 1001)}
+    cut = SpecialTokens("mine", ids, frozenset()).cutter("all", ())
+    assert cut("a" * 2001) == [("", 1000), ("", 1000), ("", 1), ("", None)]
 
 
 def test_special_tokens_are_refused_unless_spoken_for(trained: Tokenizer) -> None:
