@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from tokenizer.automaton import DEAD, START, Automaton, automaton
+from tokenizer.automaton import DEAD, END, START, Automaton, automaton
 from tokenizer.kernels import automata as kernels
 from tokenizer.kernels.compiling import make_ready
 from tokenizer.kernels.memory import Fields, allocate, borrow
@@ -24,7 +24,11 @@ _SCANNED = {(pattern, "tiktoken"): name for name, pattern in (NAMED_PATTERNS | M
 }
 _BATCH = 1 << 16  # pieces that are scanned at a time
 _MOST_LINKS = 1000  # states of a chain; real ones have fewer than a hundred
-_FEW_RANGES = 4  # more are not quicker than to try everywhere
+_FEW_RANGES, _FEW_BYTES = 4, 32  # with more, of ASCII, it is not quicker to look for them than to try everywhere
+
+_Link = tuple[int, int | None]  # a state of the chain
+_BEGIN: _Link = (-1, None)  # a piece begins here
+_GAP: _Link = (-2, None)  # nothing matches from where one began
 
 
 class CompiledSplit:
@@ -75,26 +79,29 @@ def _fields(step: Automaton) -> Fields:
     fields[kernels.SYMBOLS] = borrow(step.symbols)
     fields[kernels.START] = START * row
     fields[kernels.TABLE] = borrow(((table >> 1) * row << 1 | table & 1).astype(np.int32))
-    fields[kernels.CHAIN] = borrow(np.array(_chain(step, row), np.int32))
     firsts = _first_bytes(step)
-    if len(firsts) <= _FEW_RANGES:
+    are_seldom = len(firsts) <= _FEW_RANGES and sum(min(last, 0x7F) + 1 - first for first, last in firsts) <= _FEW_BYTES
+    if are_seldom:
         fields[kernels.FIRSTS] = len(firsts)
         fields[kernels.RANGES] = borrow(np.array(firsts, np.int64))
+    fields[kernels.CHAIN] = borrow(np.array(_chain(step, row, gaps=not are_seldom), np.int32))
     return fields
 
 
-def _chain(step: Automaton, row: int) -> list[int]:
+def _chain(step: Automaton, row: int, *, gaps: bool) -> list[int]:
     """The entries of the table that goes from piece to piece, as `kernels/automata.py` has it.
 
     Its states are those of an attempt, together with the last symbol if a match ended before that. The first one is of
-    no use, so that the start has the number that it has in an attempt.
+    no use, so that the one in which a piece begins has the number of the start of an attempt. With `gaps` it goes on
+    where nothing matches.
     """
-    states: dict[tuple[int, int | None], int] = {(DEAD, None): DEAD, (START, None): START}
+    states: dict[_Link, int] = {(DEAD, None): DEAD, _BEGIN: START}
     known = list(states)
     entries = []
-    for state, last in known:  # which grows on the way
+    for link in known:  # which grows on the way
         for symbol in range(step.width):
-            if (found := _linked(step, state, last, symbol)) is None:
+            found = _at_end(step, link) if symbol == END else _linked(step, link, symbol)
+            if found is None or (found[0] == _GAP and not gaps):
                 entries.append(kernels.LEAVE)
                 continue
             following, flags = found
@@ -107,18 +114,30 @@ def _chain(step: Automaton, row: int) -> list[int]:
     return entries
 
 
-def _linked(step: Automaton, state: int, last: int | None, symbol: int) -> tuple[tuple[int, int | None], int] | None:
+def _linked(step: Automaton, link: _Link, symbol: int) -> tuple[_Link, int] | None:
     """The next state of the chain, and whether a piece ends on the way there; None where the chain ends."""
+    state, last = link
+    first, _ = step.step(START, symbol)
+    begun = _GAP if first == DEAD else (first, None)
+    if link == _BEGIN or link == begun == _GAP:
+        return begun, 0
+    if link == _GAP:
+        matches = all(step.step(first, after)[1] for after in range(step.width))
+        return (begun, kernels.ENDS) if matches else None
     following, matched = step.step(state, symbol)
     if following != DEAD:
         return (following, symbol if matched else None), 0
-    if matched:
-        following, _ = step.step(START, symbol)
-        return ((following, None), kernels.ENDS_HERE) if following != DEAD else None
-    if last is None:
-        return None
+    if matched or last is None:
+        return (begun, kernels.ENDS) if matched else None
     following, matched = step.step(step.step(START, last)[0], symbol)
-    return ((following, symbol if matched else None), kernels.ENDS_BEFORE) if following != DEAD else None
+    return ((following, symbol if matched else None), kernels.ENDS | kernels.BEFORE) if following != DEAD else None
+
+
+def _at_end(step: Automaton, link: _Link) -> tuple[_Link, int] | None:
+    """The same where the text ends, and the next one begins."""
+    if link == _BEGIN:
+        return _BEGIN, 0
+    return (_BEGIN, kernels.ENDS) if link == _GAP or step.step(link[0], END)[1] else None
 
 
 def _first_bytes(step: Automaton) -> list[tuple[int, int]]:
@@ -142,7 +161,7 @@ def _scanned(scanner: int, data: bytes | memoryview, text_ends: Numbers) -> Numb
 
 def _cut(step: Fields, data: bytes | memoryview, text_ends: Numbers) -> Numbers:
     text, given, progress = borrow(data), borrow(text_ends), Fields(kernels.PROGRESS_FIELDS)
-    room = np.empty(len(data), np.int64)  # of which nothing is taken that is not used
+    room = np.empty(len(data) + 1, np.int64)  # of which nothing is taken that is not used
     ends = borrow(room)
     arguments = step.address, text.address, given.address, text_ends.size, ends.address, progress.address
     while not kernels.cut_texts(*arguments):

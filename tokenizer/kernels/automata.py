@@ -1,8 +1,8 @@
 """Cut UTF-8 into pre-tokens by the automaton of any pattern that has one, as `tokenizer/automaton.py` makes it.
 
-Mostly the character that shows where a piece has ended is the first or the second of the next piece. So a second table
-goes from piece to piece without a branch. Where a match ends further back, or nothing matches, the first table finds
-the match in an attempt of its own.
+Mostly the character that shows where a piece has ended is the first or the second of the next piece, or the text ends
+there. So a second table goes from piece to piece without a branch. Where a match ends further back, or it is not sure
+that anything matches, the first table finds the match in an attempt of its own.
 """
 
 from tokenizer.kernels.characters import look
@@ -14,12 +14,12 @@ from tokenizer.kernels.memory import between64, load_i32, load_i64, load_u8, sto
 SYMBOLS = 0  # the symbol of each code point, a byte each
 START = 8  # where the row of the start is, in bytes from its table
 TABLE = 16  # entries: where the next row is, doubled, and 1 more if a match ends before the symbol
-CHAIN = 24  # entries: where the next row is, shifted by FLAGS, and a flag if a piece ends on the way there; or LEAVE
+CHAIN = 24  # entries: where the next row is, shifted by FLAGS, and flags if a piece ends on the way there; or LEAVE
 FIRSTS = 32  # how many ranges of bytes there are with which a match may begin; 0 if that says little
 RANGES = 40  # those ranges: the first and the last byte of each, 64 bits each
 AUTOMATON_FIELDS = 6
-LEAVE = 1  # an entry of the chain: what is to be done here must be found out in an attempt
-ENDS_HERE, ENDS_BEFORE, FLAGS = 2, 4, 3  # a piece ends before the symbol, or one symbol before that; bits of flags
+LEAVE = -1  # an entry of the chain: what is to be done here must be found out in an attempt
+ENDS, BEFORE, FLAGS = 1, 2, 2  # a piece ends before the symbol; this is one symbol earlier; how many flags there are
 
 # How far the cutting is: the text that is being cut, the place in it where the next match is looked for, the end of the
 # last piece, and how many pieces there are. At the beginning all are 0.
@@ -58,28 +58,52 @@ def _match(automaton: int, p: int, stop: int) -> tuple[int, int]:
 
 
 @helper
-def _chain(automaton: int, p: int, near: int, stop: int, base: int, ends: int, count: int) -> int:
-    """Write the ends, counted from base, of pieces that follow each other from p on; return how many there are then.
+def _chain(
+    automaton: int, p: int, near: int, data: int, text_ends: int, texts: int, text: int, ends: int, count: int
+) -> tuple[int, int]:
+    """Write the ends of pieces that follow each other from p on, where one begins, through the ends of texts.
 
-    The text ends at stop; no piece is looked for from `near` on.
+    No piece is looked for from `near` on; what else is as in `cut_texts`.
+
+    Returns:
+        The text in which the chain ends, or how many there are, and how many pieces there are then.
     """
     symbols, chain = load_i64(automaton + SYMBOLS), load_i64(automaton + CHAIN)
-    row, before = load_i64(automaton + START), p
-    while p < near:
-        byte = load_u8(p)
-        if byte < 0x80:
-            symbol, size = load_u8(symbols + byte), 1
-        else:
-            symbol, size = look(symbols, p, stop)
-        entry = load_i32(row + (chain + 4 * symbol))  # in this order: only the row is waited for
-        if entry & LEAVE:
-            break
-        store_i64(ends + 8 * count, (before if entry & ENDS_BEFORE else p) - base)  # which may not count
-        count += (entry & (ENDS_HERE | ENDS_BEFORE)) != 0
-        row = entry >> FLAGS
-        before = p
-        p += size
-    return count
+    while text < texts and p < near:
+        stop = data + load_i64(text_ends + 8 * text)
+        limit = min(stop, near)
+        row, before = load_i64(automaton + START), p
+        while p < limit:
+            byte = load_u8(p)
+            if byte < 0x80:
+                symbol, size = load_u8(symbols + byte), 1
+            else:
+                symbol, size = look(symbols, p, stop)
+            entry = load_i32(row + (chain + 4 * symbol))  # in this order: only the row is waited for
+            if entry < 0:
+                return text, count
+            store_i64(ends + 8 * count, (before if entry & BEFORE else p) - data)  # which may not count
+            count += entry & ENDS
+            row = entry >> FLAGS
+            before = p
+            p += size
+        if p < stop:
+            return text, count
+        entry = load_i32(row + chain)  # the symbol of the end is 0
+        if entry < 0:
+            return text, count
+        if entry & ENDS:
+            store_i64(ends + 8 * count, p - data)
+            count += 1
+        text += 1
+    return text, count
+
+
+@helper
+def _add_piece(ends: int, count: int, start: int, end: int) -> int:
+    """Write where a piece ends if there is anything in it; return how many there are then."""
+    store_i64(ends + 8 * count, end)  # which may not count
+    return count + (start < end)
 
 
 @kernel("int64(int64, int64, int64, int64, int64, int64)")
@@ -91,8 +115,8 @@ def cut_texts(automaton: int, data: int, text_ends: int, texts: int, ends: int, 
         data: the address of the first text.
         text_ends: where each text ends, in bytes from data, as 64-bit integers.
         texts: how many there are.
-        ends: the address of the results: for each piece its end, in bytes from data; there must be room for as many as
-            there are bytes.
+        ends: the address of the results: for each piece its end, in bytes from data; there must be room for one more
+            than there are bytes.
         progress: the address of how far this is.
 
     Returns:
@@ -107,29 +131,29 @@ def cut_texts(automaton: int, data: int, text_ends: int, texts: int, ends: int, 
     p, cut = data + load_i64(progress + POSITION), data + load_i64(progress + CUT)
     looked_at = 0
     while text < texts and looked_at < _PATIENCE:
+        if p == cut:
+            text, count = _chain(automaton, p, p + _PATIENCE, data, text_ends, texts, text, ends, count)
+            if count > 0:
+                cut = data + load_i64(ends + 8 * count - 8)
+            looked_at += cut - p
+            p = cut
+            if text == texts:
+                break
         stop = data + load_i64(text_ends + 8 * text)
-        while p < stop and looked_at < _PATIENCE:
+        match_end = p
+        while p < stop and match_end == p and looked_at < _PATIENCE:
             if firsts > 0:
                 p = _next_candidate(firsts, ranges, p, stop)
             match_end, attempt_end = _match(automaton, p, stop)
             looked_at += attempt_end - p
             if match_end == p:
                 p += look(symbols, p, stop)[1]
-                continue
-            if cut < p:  # what lies between two matches is a piece, too
-                store_i64(ends + 8 * count, p - data)
-                count += 1
-            store_i64(ends + 8 * count, match_end - data)
-            near = min(stop, match_end + _PATIENCE)
-            count = _chain(automaton, match_end, near, stop, data, ends, count + 1)
-            p = cut = data + load_i64(ends + 8 * count - 8)
-            looked_at += p - match_end
-        if p >= stop:
-            if cut < stop:
-                store_i64(ends + 8 * count, stop - data)
-                count += 1
-            p = cut = stop
-            text += 1
+                match_end = p
+        if match_end > p or p >= stop:
+            count = _add_piece(ends, count, cut - data, p - data)  # what lies between two matches is a piece, too
+            count = _add_piece(ends, count, p - data, match_end - data)
+            p = cut = match_end
+        text += p >= stop
     store_i64(progress + TEXT, text)
     store_i64(progress + POSITION, p - data)
     store_i64(progress + CUT, cut - data)
