@@ -95,9 +95,10 @@ def test_a_match_ends_where_a_backtracking_engine_ends_it(pattern: str, texts: l
             assert match_end(ours, text, start) == (match.end() if match else start), (text, start)
 
 
-@given(_PATTERNS, st.lists(_TEXTS, min_size=2, max_size=4))
-def test_compiled_pieces_are_those_of_the_split(pattern: str, texts: list[str]) -> None:
-    split = Split("regex", f"{pattern}|a")
+@pytest.mark.parametrize("more", ["a", "a|[A-Z0-9#-/]"], ids=["few letters begin a match", "many do"])
+@given(pattern=_PATTERNS, texts=st.lists(_TEXTS, min_size=2, max_size=4))
+def test_compiled_pieces_are_those_of_the_split(more: str, pattern: str, texts: list[str]) -> None:
+    split = Split("regex", f"{pattern}|{more}")
     data = [text.encode() for text in texts]
     starts = itertools.accumulate((len(text) for text in data[:-1]), initial=0)
     expected = [start + end for start, text in zip(starts, data, strict=True) for end in ends_of(split, text)]
