@@ -87,12 +87,21 @@ def edit_distance(some: Sequence[int], other: Sequence[int]) -> int:
 
     Example: edit_distance([1, 2, 3], [1, 3, 4]) == 2
     """
+    some, other = _without_common_ends(some, other)
     row = list(range(len(other) + 1))
     for number, one in enumerate(some, start=1):
         before, row[0] = row[0], number
         for place, two in enumerate(other, start=1):
             before, row[place] = row[place], min(before + (one != two), row[place] + 1, row[place - 1] + 1)
     return row[-1]
+
+
+def _without_common_ends(some: Sequence[int], other: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
+    """What lies between the beginning and the end that two sequences share: one typo leaves little of them."""
+    most = min(len(some), len(other))
+    start = next((place for place in range(most) if some[place] != other[place]), most)
+    end = next((place for place in range(most - start) if some[-1 - place] != other[-1 - place]), most - start)
+    return some[start : len(some) - end], other[start : len(other) - end]
 
 
 def excerpts(corpus: Corpus, seed: int) -> list[str]:
