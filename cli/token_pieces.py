@@ -5,7 +5,7 @@ Every way of drawing begins here: the terminal's colours, the bars in a pipe, an
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import accumulate
 from typing import Literal, NamedTuple
 
@@ -80,12 +80,13 @@ def shapes(tokens: Sequence[bytes]) -> Iterator[Shape]:
     """
     alone = _Alone()
     together: dict[tuple[bytes, ...], list[Shape]] = {}
+    shape_of = cache(Shape)  # the ends of many characters are alike
     done = 0
     for first, end in _sharing(tokens):
         yield from map(alone.__getitem__, tokens[done:first])
         stretch = tuple(tokens[first:end])
         if stretch not in together:
-            together[stretch] = [*map(Shape, _runs(stretch))]
+            together[stretch] = [*map(shape_of, _runs(stretch))]
         yield from together[stretch]
         done = end
     yield from map(alone.__getitem__, tokens[done:])
@@ -104,9 +105,10 @@ def _sharing(tokens: Sequence[bytes]) -> Iterator[tuple[int, int]]:
     data = b"".join(tokens)
     places = list(accumulate(map(len, tokens), initial=0))
     inner = {token for token in set(tokens) if b"\x80" <= token[:1] < b"\xc0"}  # they may begin inside a character
+    is_text = _is_whole(data)  # then they do
     first = end = 0
     for number in [number for number, token in enumerate(tokens) if token in inner]:
-        if number and _is_inside_character(data, places[number]):
+        if number and (is_text or _is_inside_character(data, places[number])):
             if number != end:
                 if end:
                     yield first, end
