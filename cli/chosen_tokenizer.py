@@ -7,6 +7,7 @@ from cli.progress import say
 from cli.visible import visible
 
 if TYPE_CHECKING:
+    from cli.output import Column, OutputOptions
     from tokenizer import Tokenizer
 
 
@@ -44,6 +45,20 @@ def shown(token: bytes) -> str:
     from cli.token_pieces import shapes
 
     return next(shapes([token])).signs if token else ""
+
+
+def token_row(token: bytes) -> dict[str, str | None]:
+    """A token for `token_column` and for programs: what is shown of it, its text, and its bytes in hexadecimal."""
+    from cli.token_view import token_texts
+
+    return {"shown": shown(token), **token_texts(token)}
+
+
+def token_column(output: "OutputOptions") -> "Column":
+    """The column of tokens: on a terminal as they are shown, else their text, which parts of characters have not."""
+    from cli.output import Column, on_terminal
+
+    return Column("shown" if output.format is None and on_terminal() else "text", "Token")
 
 
 def shown_cut(tokens: Sequence[bytes]) -> str:

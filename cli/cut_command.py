@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 def cut(sources: list[Source], tokens: int, tokenizer: str | None) -> None:
     """Print the beginning of a text, in at most so many tokens.
 
-    No character is cut in two, and the part is cut into tokens just as it was inside the whole: a word whose tokens
-    would change without the rest of it is left out.
+    No character is cut in two (a code point, that is: an emoji family may lose members), and the part is cut into
+    tokens just as it was inside the whole: a word whose tokens would change without the rest of it is left out. Special
+    tokens are ordinary text here.
 
     \b
     needlepoint tok cut -n 100 -i notes.txt

@@ -67,7 +67,8 @@ def explain(sources: list[Source], tokenizer: str | None, output: OutputOptions)
     A text is first split into pre-tokens, each by one alternative of a pattern. Inside a pre-token the tokenizer starts
     from single bytes. Of all neighbours that it knows how to merge it always merges those of the lowest rank, that is,
     the pair that was learned first; so a longer token is missed when one of its bytes has gone into another merge.
-    Of a long text the first 50 pre-tokens are explained.
+    That is told of tokens that are longer than all that was made in their place. Special tokens are ordinary text
+    here, and of a long text the first 50 pre-tokens are explained.
 
     \b
     needlepoint tok explain disestablish
@@ -155,6 +156,8 @@ def print_sentence(text: str) -> None:
 
 
 def _head(tokenizer: "Tokenizer", found: "Explanation") -> Iterator[str]:
+    from tokenizer.explaining import LONGEST_PIECE
+
     count, first = len(found.tokens), found.tokens[:MOST_TOKENS]
     more = "" if count <= MOST_TOKENS else " ..."
     ids = ", ".join(str(tokenizer.id_of(token)) for token in first)
@@ -162,15 +165,15 @@ def _head(tokenizer: "Tokenizer", found: "Explanation") -> Iterator[str]:
     yield f"{name}{more}: {how_many(count, 'token')}, {shown_cut(first)}{more}  (id {ids}{more})"
     yield f"one pre-token: {_alternative_words(tokenizer, found.alternative)}"
     if found.steps is None:
-        yield f"its {len(found.piece):,} bytes are too many for a list of merges"
-    elif found.whole and not found.steps:
+        yield f"its {len(found.piece):,} bytes are too many for a list of merges, which {LONGEST_PIECE} may have"
+    elif len(found.piece) == 1:
         yield "it is a single byte, and so a token"
     elif found.whole:
         yield "it is in the vocabulary as a whole, so it is one token; merging would give " + (
             "the same:" if _merged(found) == (found.piece,) else f"{shown_cut(_merged(found))}:"
         )
     elif not found.steps:
-        yield "no two of its bytes are ever merged"
+        yield "no two neighbours among its bytes are ever merged"
 
 
 def _merged(found: "Explanation") -> tuple[bytes, ...]:

@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.chosen_tokenizer import load_chosen, shown, tokenizers_meta
+from cli.chosen_tokenizer import load_chosen, shown, token_column, token_row, tokenizers_meta
 from cli.options import tokenizer_option
 from cli.output import Column, OutputOptions, Table, emit, output_options
-from cli.token_view import token_texts
 
 if TYPE_CHECKING:
     from tokenizer import Tokenizer
@@ -18,13 +17,13 @@ MOST_EXAMPLES = 2
 # Each check: the field of `Lint` that holds its ids, and what such tokens are.
 CHECKS = {
     "not-merged": ("not_merged", "merging their own bytes does not give them"),
-    "only-whole": ("only_whole", "of these, come about where a pre-token is just the token"),
-    "never": ("never", "of these, never come about"),
+    "only-whole": ("only_whole", "not-merged, but come about where a pre-token is just the token"),
+    "never": ("never", "not-merged, and never come about"),
     "no-recipe": ("no_recipe", "are made of no two other tokens"),
     "split": ("split_alone", "are cut by the tokenizer's own split pattern when they stand alone"),
-    "split-always": ("split_always", "of these, came about between no neighbours that were tried"),
+    "split-always": ("split_always", "split, and came about between no neighbours that were tried"),
     "partial": ("partial", "hold a part of a character (in UTF-8)"),
-    "not-found": ("not_found", "of these, came about in no text that was tried"),
+    "not-found": ("not_found", "partial, and came about in no text that was tried"),
     "ill-formed": ("ill_formed", "hold bytes that no UTF-8 text has"),
     "special-twice": ("special_twice", "have the text of a special token"),
 }
@@ -59,13 +58,9 @@ def lint(listed: str | None, tokenizer: str | None, output: OutputOptions) -> No
     found = look(chosen)
     meta = tokenizers_meta([chosen])
     if listed is not None:
-        rows = [{"id": one, **token_texts(chosen.token_bytes(one))} for one in getattr(found, CHECKS[listed][0])]
-        columns = [
-            Column("id", "Id", "right", str),
-            Column("text", "Token", show=lambda text: shown(text.encode("utf-8", "surrogatepass"))),
-            Column("bytes_hex", "Bytes"),
-        ]
-        emit(Table("tok lint", columns, rows, meta=meta, title=f"Tokens that {CHECKS[listed][1]}"), output)
+        rows = [{"id": one, **token_row(chosen.token_bytes(one))} for one in getattr(found, CHECKS[listed][0])]
+        columns = [Column("id", "Id", "right", str), token_column(output), Column("bytes_hex", "Bytes")]
+        emit(Table("tok lint", columns, rows, meta=meta, title=f"{listed}: tokens that {CHECKS[listed][1]}"), output)
         return
     drifted = drifted_letters()
     columns = [

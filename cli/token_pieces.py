@@ -12,6 +12,8 @@ from typing import Literal, NamedTuple
 from cli.visible import visible
 
 WHITE_SPACE = {" ": "·", "\t": "→", "\n": "⏎"}
+_SIGNS = frozenset(WHITE_SPACE.values())  # where they stand in the text themselves, they are spelled out
+_PLAIN = frozenset(" \t·→")  # what needs no sign where white space has none
 
 
 class Run(NamedTuple):
@@ -54,7 +56,7 @@ class Shape:
     @cached_property
     def plain(self) -> str:
         """The same with spaces and tabs as they are."""
-        return "".join(run.original if run.original in {" ", "\t"} else run.shown for run in self.runs)
+        return "".join(run.original if run.original in _PLAIN else run.shown for run in self.runs)
 
     def parts(self, width: int) -> list["Shape"]:
         """The same in parts of at most so many cells, at least one character each."""
@@ -204,6 +206,8 @@ def _run(character: str, *, follows_text: bool) -> Run:
         return Run(WHITE_SPACE[character], "sign", character)
     if visible(character) != character:
         return Run(visible(character), "sign", character)
+    if character in _SIGNS:
+        return Run(character.encode("unicode_escape").decode(), "sign", character)
     category = unicodedata.category(character)
     shapeless = category == "Cf" or "\ufe00" <= character <= "\ufe0f"  # joiners, variation selectors
     if character.isspace() or (shapeless and not follows_text):

@@ -111,13 +111,20 @@ def plain_text(
 ) -> str:
     """The picture without colours: a bar between tokens, a new line where the text has one.
 
+    A line that is full ends with a bar if a token ends there, too.
+
     Example: "How| is| this| cut|?"; with ids the tokens stand in columns, and their ids in a line below.
     """
     words = attrgetter("plain" if plain_spaces else "signs")
-    drawn = []
-    for line in lines(shown, ids, width=width, gap=len(bar)):
+    drawn: list[str] = []
+    before: Line | None = None
+    most = width if width is None or ids is not None else max(1, width - len(bar))
+    for line in lines(shown, ids, width=most, gap=len(bar)):
         if ids is None:
+            if before and not before.shapes[-1].ends_line and before.tints[-1] != line.tints[0]:  # no part of one token
+                drawn[-1] += bar
             drawn.append(bar.join(map(words, line.shapes)))
+            before = line
         else:
             pairs = zip(line.shapes, line.widths, strict=True)
             drawn += _with_numbers(line, [f"{shape.signs}{' ' * (cells - shape.width)}" for shape, cells in pairs], bar)

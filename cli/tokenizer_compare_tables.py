@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cli.aligned_text import LEGEND, aligned_lines
+from cli.amounts import how_many
 from cli.chosen_tokenizer import labels
 from cli.output import Column, Table
 from cli.tokenizer_compare_rows import COMMAND, FEWEST, Findings, Row
@@ -79,10 +80,11 @@ class Report:
         files = f"{len(corpus.files):,} files, " if len(corpus.files) > 1 else ""
         documents = f"{len(corpus.documents):,} documents, " if len(corpus.documents) > len(corpus.files) else ""
         characters, words = int(corpus.characters.sum()), len(corpus.words.starts)
-        return f"{files}{documents}{len(corpus.data):,} bytes, {characters:,} characters, {words:,} words"
+        amounts = ((len(corpus.data), "byte"), (characters, "character"), (words, "word"))
+        return f"{files}{documents}{', '.join(how_many(*amount) for amount in amounts)}"
 
     def _notes(self) -> list[str]:
-        notes = []
+        notes = [] if self._corpus.data else ["There is no text: nothing can be counted."]
         found = {row["tokenizer"]: row for row in self._rows_of("bytes_per_token", None)}
         tokens = {name: found[name]["denominator"] for name in self._names}
         fewest, most = min(tokens, key=tokens.__getitem__), max(tokens, key=tokens.__getitem__)

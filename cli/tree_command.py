@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.chosen_tokenizer import load_chosen, shown, tokenizers_meta
+from cli.amounts import how_many
+from cli.chosen_tokenizer import load_chosen, shown, token_column, token_row, tokenizers_meta
 from cli.options import tokenizer_option
-from cli.output import Column, OutputOptions, Table, emit, output_options
+from cli.output import Column, OutputOptions, Table, emit, on_terminal, output_options
 from cli.progress import say
-from cli.token_view import token_texts
 from cli.visible import visible
 from tokenizer.errors import UsageError
 
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("token")
 @click.option("--id", "as_id", is_flag=True, help="TOKEN is a token's id, e.g. --id 1957.")
-@click.option("--used-in", is_flag=True, help="The other way round: the tokens that are made with this one.")
+@click.option(
+    "--used-in", is_flag=True, help="The other way round: the tokens of which this one is one of the two parts."
+)
 @click.option(
     "-n",
     "--count",
@@ -55,16 +57,16 @@ def tree(token: str, as_id: bool, used_in: bool, count: int, tokenizer: str | No
     if used_in:
         users = recipes.users(data)
         rows = [_recipe_row(chosen, recipes, each, counts) for each in users[:count]]
-        note = f"{len(users):,} tokens are made with {shown(data)} as a part"
+        note = f"{how_many(len(users), 'token')} made with {shown(data)} as one of the two parts"
         notes = [f"{note}; the first {count} are shown, more with --count." if len(users) > count else f"{note}."]
-        emit(_recipe_table(rows, tokenizers_meta([chosen]), notes), output)
+        emit(_recipe_table(rows, tokenizers_meta([chosen]), output, notes), output)
         return
     if output.format is not None:
         rows = [
             {**_recipe_row(chosen, recipes, part, counts), "depth": depth}
             for part, depth, _ in _branches(recipes, data)
         ]
-        emit(_recipe_table(rows, tokenizers_meta([chosen]), [], more=("depth",)), output)
+        emit(_recipe_table(rows, tokenizers_meta([chosen]), output, more=("depth",)), output)
         return
     for line in tree_lines(chosen, recipes, data, counts):
         click.echo(visible(line))
@@ -94,6 +96,8 @@ def _token_bytes(tokenizer: "Tokenizer", token: str, *, as_id: bool) -> bytes:
     if not as_id:
         data = token.encode("utf-8", "surrogateescape")
         if tokenizer.id_of(data) is None:
+            if token in tokenizer.special_tokens:
+                raise UsageError(f"{visible(token)!r} is a special token", hint="special tokens are made of no others")
             raise UsageError(
                 f"{visible(token)!r} is not a token of {tokenizer.name}",
                 hint=f"if that is an id: --id {token}"
@@ -135,8 +139,7 @@ def _recipe_row(
     left, right = recipe or (None, None)
     return {
         "id": tokenizer.id_of(token),
-        "shown": shown(token),
-        **token_texts(token),
+        **token_row(token),
         "left_id": None if left is None else tokenizer.id_of(left),
         "right_id": None if right is None else tokenizer.id_of(right),
         "recipe": f"{shown(left)} + {shown(right)}" if left and right else None,
@@ -146,16 +149,21 @@ def _recipe_row(
 
 
 def _recipe_table(
-    rows: Sequence[dict[str, Any]], meta: dict[str, Any], notes: Sequence[str], more: Sequence[str] = ()
+    rows: Sequence[dict[str, Any]],
+    meta: dict[str, Any],
+    output: OutputOptions,
+    notes: Sequence[str] = (),
+    more: Sequence[str] = (),
 ) -> Table:
     columns = [
         Column("id", "Id", "right", str),
-        Column("text", "Token", show=lambda text: shown(text.encode("utf-8", "surrogatepass"))),
+        token_column(output),
         Column("bytes_hex", "Bytes"),
-        Column("left_id", "Left", "right", str),
-        Column("right_id", "Right", "right", str),
+        Column("left_id", "Left id", "right", str),
+        Column("right_id", "Right id", "right", str),
         Column("rank", "Rank", "right", str),
-        Column("pair_count", "Merged", "right"),
-        *(Column(key, key) for key in more),
     ]
+    if any(row["pair_count"] is not None for row in rows) or output.format or not on_terminal():
+        columns.append(Column("pair_count", "Times merged", "right"))
+    columns += [Column(key, key) for key in more]
     return Table("tok tree", columns, rows, meta=meta, notes=notes)

@@ -2,17 +2,17 @@
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.amounts import how_many
-from cli.chosen_tokenizer import load_chosen, shown, tokenizers_meta
+from cli.chosen_tokenizer import load_chosen, shown, token_column, token_row, tokenizers_meta
 from cli.options import tokenizer_option
 from cli.output import Column, OutputOptions, Table, emit, on_terminal, output_options
 from cli.text_input import read_file
-from cli.token_view import token_texts
 from cli.visible import visible
 from tokenizer.errors import UsageError
 
@@ -48,13 +48,14 @@ class RangeType(click.ParamType[Limits]):
 @click.option("--hex", "hexadecimal", metavar="BYTES", help="Only tokens that hold these bytes, e.g. --hex 'F0 9F'.")
 @click.option("--size", type=RangeType(), metavar="RANGE", help="Bytes in the token, e.g. 3, 3:8, 20: or :2.")
 @click.option("--ids", type=RangeType(), metavar="RANGE", help="The first and the last id, e.g. 256:300.")
-@click.option("--script", metavar="NAME", help="Only tokens with a letter of this script, e.g. Cyrillic or Han.")
+@click.option("--script", metavar="NAME", help="Only tokens with a letter or mark of this script, e.g. Han.")
 @click.option(
     "--kind",
     "kinds",
     multiple=True,
-    type=click.Choice(["partial", "white-space", "digits", "special"]),
-    help="Parts of characters, white space, digits, or the special tokens; may be repeated.",
+    type=click.Choice(["partial", "ill-formed", "white-space", "digits", "special"]),
+    help="Parts of characters, bytes that no UTF-8 has, white space, digits, or the special tokens, which are left out "
+    "else; of several kinds a token must be all.",
 )
 @click.option(
     "--unused",
@@ -68,7 +69,9 @@ class RangeType(click.ParamType[Limits]):
 @click.option(
     "-n", "--count", type=click.IntRange(min=1), metavar="N", help="How many.  [default: 40 on a terminal, else all]"
 )
-@click.option("--page", type=click.IntRange(min=1), default=1, metavar="N", help="Which N of them, e.g. --page 2.")
+@click.option(
+    "--page", type=click.IntRange(min=1), default=1, metavar="N", help="Which page of so many tokens, e.g. --page 2."
+)
 @tokenizer_option
 @output_options
 def vocab(
@@ -102,6 +105,8 @@ def vocab(
 
     if text and hexadecimal:
         raise UsageError("a text and --hex were given together", hint="give one of the two")
+    if listing and (output.format or output.path):
+        raise UsageError("--listing is a form of its own", hint="send it to a file: tok vocab --listing > mine.txt")
     chosen = load_chosen(tokenizer)
     wanted = Wanted(
         contains=_bytes_of(hexadecimal) if hexadecimal else text.encode("utf-8", "surrogateescape"),
@@ -119,18 +124,23 @@ def vocab(
     one_page = page > 1 or (output.format is None and on_terminal())
     count = count or (PAGE if one_page else max(1, len(found)))
     chosen_page = found[count * (page - 1) : count * page]
-    rows = [{"id": one, **token_texts(token), "bytes": len(token)} for one, token in chosen_page]
+    rows = [{"id": one, **token_row(token), "bytes": len(token)} for one, token in chosen_page]
     columns = [
         Column("id", "Id", "right", str),
-        Column("text", "Token", show=lambda text: shown(text.encode("utf-8", "surrogatepass"))),
+        token_column(output),
         Column("bytes_hex", "Bytes"),
         Column("bytes", "Size", "right"),
     ]
-    pages = -(-len(found) // count)
+    pages = max(1, -(-len(found) // count))
+    if page > pages:
+        raise UsageError(f"there is no page {page}", hint=f"the {how_many(len(found), 'token')} fill {pages:,}")
     note = f"{how_many(len(found), 'token')} of {chosen.name}"
     if pages > 1:
-        note += f", page {page} of {pages}; another one with --page"
-    emit(Table("tok vocab", columns, rows, meta=tokenizers_meta([chosen]), notes=[f"{note}."]), output)
+        note += f", page {page:,} of {pages:,}" + ("; the next one with --page" if page < pages else "")
+    notes = [f"{note}."]
+    if "special" not in kinds and (special := list(search(chosen, replace(wanted, kinds=(*kinds, "special"))))):
+        notes.append(f"{how_many(len(special), 'special token')} would fit, too: --kind special.")
+    emit(Table("tok vocab", columns, rows, meta=tokenizers_meta([chosen]), notes=notes), output)
 
 
 def _bytes_of(hexadecimal: str) -> bytes:

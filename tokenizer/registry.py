@@ -130,13 +130,17 @@ def load_tokenizer(
         given_split, given_specials = split or "".join(splits), special_tokens or formats.given_special_tokens(specials)
         given = formats.Given(make_split(given_split) if given_split else None, given_specials)
         return _load_file(Path(file), name, given)
+    if splits or specials or len(Path(file).parts) > 1 or Path(file).suffix[1:].isalpha():
+        raise UserError(
+            f"there is no file {file}", hint=f"check the path; tokenizers without a file: {', '.join(NAMES)}"
+        )
     import difflib
 
     nearest = difflib.get_close_matches(name.lower(), NAMES, n=1)
     raise UserError(
         f"there is no tokenizer {name!r}",
         hint=(f"did you mean {nearest[0]}? " if nearest else "")
-        + f"a tokenizer is one of {', '.join(NAMES)}, or the path of a tokenizer.json",
+        + f"a tokenizer is one of {', '.join(NAMES)}, or the path of its file, such as a tokenizer.json or a .gguf",
     )
 
 

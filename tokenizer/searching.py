@@ -10,8 +10,7 @@ from tokenizer.errors import UsageError
 from tokenizer.linting import utf8_form
 from tokenizer.unicode_classes import white_space
 
-Kind = Literal["partial", "white-space", "digits", "special"]
-KINDS: tuple[Kind, ...] = ("partial", "white-space", "digits", "special")
+Kind = Literal["partial", "ill-formed", "white-space", "digits", "special"]
 
 
 @dataclass(frozen=True)
@@ -20,8 +19,8 @@ class Wanted:
 
     `contains`: bytes that they hold. `pattern`: a regular expression found in their text, which whole characters only
     have. `sizes` and `ids`: the least and the greatest, None for no limit. `script`: a Unicode script of which a letter
-    of theirs is, e.g. "Cyrillic". `kinds`: parts of characters, white space only, digits and nothing else but a space,
-    special tokens. `without`: ids that are left out.
+    or mark of theirs is, e.g. "Cyrillic". `kinds`: parts of characters, bytes that no UTF-8 has, white space only,
+    digits and nothing else but a space, special tokens. `without`: ids that are left out.
     """
 
     contains: bytes = b""
@@ -70,7 +69,9 @@ def _tests(wanted: Wanted) -> Iterator[Callable[[int, bytes], bool]]:
         letter = _letter_of(wanted.script)
         yield lambda _, token: letter(token.decode("utf-8", "ignore"))
     if "partial" in wanted.kinds:
-        yield lambda _, token: utf8_form(token) != "whole"
+        yield lambda _, token: utf8_form(token) == "partial"
+    if "ill-formed" in wanted.kinds:
+        yield lambda _, token: utf8_form(token) == "ill-formed"
     if "white-space" in wanted.kinds:
         spaces = {chr(point) for first, last in white_space() for point in range(first, last + 1)}
         yield lambda _, token: bool(text := _text(token)) and spaces.issuperset(text or "")

@@ -27,7 +27,7 @@ MEASURES = {
         "words of two or more tokens",
         "words between white space",
     ),
-    "different_tokens": ("Different tokens", "{:.1%}", "different tokens", "tokens"),
+    "different_tokens": ("Different tokens", "{:.2%}", "different tokens", "tokens"),
     "vocabulary_used": ("Vocabulary used", "{:.2%}", "different tokens used", "tokens of the vocabulary"),
     "partial_tokens": ("Partial UTF-8 tokens", "{:.2%}", "tokens that are no whole characters", "tokens"),
     "split_characters": ("Characters cut by tokens", "{:.2%}", "characters in several tokens", "characters"),

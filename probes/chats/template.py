@@ -149,7 +149,9 @@ def render(template: ChatTemplate, turns: Sequence[Turn]) -> Rendered:
             hint="many templates want the user first, then turns that alternate, and some no system turn",
         )
     if "error" in answer:
-        raise UserError(f"the chat template of {template.source} fails: {answer['error']}", hint=_WAY_OUT)
+        raise UserError(
+            f"the chat template of {template.source} fails: {answer['error']}", hint="mend it, or take another one"
+        )
     runs = [(None if owner < 0 else owner, size) for owner, size in answer["runs"]]
     return Rendered(answer["text"], runs)
 

@@ -90,7 +90,7 @@ class TestConvert:
             (["mine.json", "mine.gguf"], 1, "does not write", "tokenizer.json"),
             (["mine.json", "mine.txt"], 1, "does not say what format it is", ".tiktoken"),
             (["mine.json", "no/where/mine.json"], 1, "cannot write", "directory"),
-            (["none.json", "mine.model"], 1, "there is no tokenizer 'none.json'", "small"),
+            (["none.json", "mine.model"], 1, "there is no file none.json", "small"),
             (["mine.json", "mine.model", "--split", "gpt2"], 2, "says itself how it splits", "--special"),
             (["small", "small.tiktoken", "--special", "<x>"], 2, "has its own split", "name a file"),
             (["mine.json"], 2, "TARGET", "--help"),

@@ -188,10 +188,15 @@ def test_tree_shows_how_often_a_pair_was_merged_where_training_recorded_it(tmp_p
     assert lines[0].endswith("rank 1, merged 20 times"), lines
 
 
+@pytest.mark.parametrize("name", ["small", "cl100k"])
+def test_a_single_byte_is_told_as_one(name: str) -> None:
+    assert "it is a single byte, and so a token" in run("explain", "x", "-t", name).stdout
+
+
 def test_used_in_lists_the_tokens_made_with_one() -> None:
     result = run("tree", "ing", "--used-in", "-n", "2", "-t", "cl100k", "--json")
     assert [row["text"] for row in rows(result.stdout)] == ["tring", "ings"]
-    assert "1,123 tokens are made with ing as a part; the first 2 are shown" in result.stderr
+    assert "1,123 tokens made with ing as one of the two parts; the first 2 are shown" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -201,6 +206,7 @@ def test_used_in_lists_the_tokens_made_with_one() -> None:
         (("tree", "-t", "small", "--id", "x1"), "'x1' is not an id"),
         (("tree", "-t", "small", "--id", "99999999"), "has no token with the id 99999999"),
         (("tree", "-t", "gpt2", "--id", "50256"), "is the id of a special token"),
+        (("tree", "-t", "gpt2", "<|endoftext|>"), "'<|endoftext|>' is a special token"),
         (("alt", "a" * (MOST_CUT + 1), "-t", "small"), "the text begins with a pre-token of 5,001 bytes"),
     ],
 )

@@ -92,13 +92,19 @@ def test_lines_break_between_tokens_and_never_pass_the_width():
         drawn = plain(tokens, width=30, ids=ids, plain_spaces=False).splitlines()
         assert len(drawn) > 10
         assert max(cell_len(line) for line in drawn) <= 30
-    tokens_drawn = plain(tokens, width=30, plain_spaces=False).replace("\n", "|").rstrip("|").split("|")
+    tokens_drawn = plain(tokens, width=30, plain_spaces=False).replace("\n", "").split("|")
     assert tokens_drawn == [f"·word{i}" for i in range(60)]
+
+
+def test_a_full_line_tells_whether_a_token_ends_there():
+    tokens = list(enumerate([b"ab", b"=" * 25, b"c", b"d\n", b"efgh", b"ijkl", b"mnop"]))
+    drawn = ["ab|", "=" * 10, "=" * 10, "=====|c|d⏎", "efgh|ijkl|", "mnop"]
+    assert plain(tokens, width=11).splitlines() == drawn
 
 
 def test_wide_characters_count_twice():
     tokens = [(i, "漢".encode()) for i in range(20)]
-    assert {cell_len(line) for line in plain(tokens, width=9).splitlines()} == {8, 5}  # 漢|漢|漢, and the last two
+    assert {cell_len(line) for line in plain(tokens, width=9).splitlines()} == {9, 5}  # 漢|漢|漢|, and the last two
 
 
 def test_a_token_wider_than_the_line_is_cut_and_keeps_colour_and_id():

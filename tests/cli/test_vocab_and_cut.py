@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from cli.cut_command import stable_beginning
 from cli.main import needlepoint
+from tests.cli.terminals import on_a_terminal
 from tokenizer import load_tokenizer
 
 
@@ -58,9 +59,28 @@ def test_each_filter_finds_what_plain_python_finds(
 
 def test_ids_kinds_and_special_tokens() -> None:
     assert ids("--ids", "300:303") == [300, 301, 302, 303]
-    assert len(ids("--kind", "partial")) == 115 + 13  # the ill-formed ones are no whole characters either
+    assert (len(ids("--kind", "partial")), len(ids("--kind", "ill-formed"))) == (115, 13)  # as `tok lint` says
     result = run("vocab", "--kind", "special", "-t", "gpt2", "--json")
     assert [row["text"] for row in json.loads(result.stdout)["rows"]] == ["<|endoftext|>"]
+    assert "1 special token would fit, too: --kind special" in run("vocab", "oftext", "-t", "gpt2").stderr
+    assert "would fit" not in result.stderr
+
+
+def test_a_page_is_one_of_those_that_there_are() -> None:
+    given = ("vocab", "--ids", "300:304", "-n", "2", "-t", "small")
+    assert "page 2 of 3; the next one with --page" in run(*given, "--page", "2").stderr
+    assert run(*given, "--page", "3").stderr.endswith("page 3 of 3.\n")
+    result = run(*given, "--page", "4")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "there is no page 4" in result.stderr
+    assert "the 5 tokens fill 3" in result.stderr
+
+
+def test_parts_of_characters_are_shown_on_a_terminal_and_have_no_text_for_programs() -> None:
+    asked = ("tok", "vocab", "--hex", "CC", "--size", "1", "-t", "gpt2")
+    assert "⟨CC⟩" in on_a_terminal(*asked)
+    assert "\t\tcc\t1" in run(*asked[1:]).stdout
+    assert "⟨CC⟩" in on_a_terminal("tok", "lint", "--list", "partial", "-t", "gpt2")
 
 
 def test_unused_tokens_are_those_that_a_text_does_not_have(tmp_path: Path) -> None:
@@ -74,6 +94,10 @@ def test_the_listing_has_a_line_for_each_token_with_its_parts() -> None:
     result = run("vocab", "--listing", "--ids", "300:302", "-t", "cl100k")
     assert result.stdout == "[a][s] -> [as] 300\n[e][l] -> [el] 301\n[c][t] -> [ct] 302\n"
     assert run("vocab", "--listing", "--ids", "0", "-t", "cl100k").stdout == "[!] 0\n"
+    for more in (["--json"], ["-o", "mine.json"]):
+        result = run("vocab", "--listing", *more)
+        assert result.exit_code == 2
+        assert "--listing is a form of its own" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -84,9 +84,13 @@ def test_unknown_names_get_the_nearest() -> None:
     with pytest.raises(UserError, match="no tokenizer 'cl200k'") as failure:
         load_tokenizer("cl200k")
     assert "did you mean cl100k?" in failure.value.hint
-    with pytest.raises(UserError) as failure:
-        load_tokenizer("no/such/file.json")
-    assert "gpt2" in failure.value.hint
+    with pytest.raises(UserError, match=r"no tokenizer 'gpt-3\.5'") as failure:
+        load_tokenizer("gpt-3.5")
+    assert "gguf" in failure.value.hint
+    for path in ("no/such/file.json", "none.tiktoken?split=gpt2", "none.json"):
+        with pytest.raises(UserError, match=f"there is no file {path.split('?')[0]}") as failure:
+            load_tokenizer(path)
+        assert "gpt2" in failure.value.hint
 
 
 def test_members_of_wheels_become_canonical_ranks(ranks_of: Callable[[str], bytes]) -> None:
