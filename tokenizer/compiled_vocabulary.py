@@ -112,8 +112,10 @@ class Vocabulary:
     def _pairs_by_sum(self) -> Numbers64:
         """Every two tokens whose sum is a token: their numbers, and that of the sum for the rank."""
         self.make_nodes()
-        places, rows = borrow(self._places), allocate(24 * int(self._sizes.sum()))
-        count = tables.find_sums(self.fields.address, places.address, rows.address)
+        most = min(int(self._sizes.sum()), tables.MOST_NUMBERS)
+        places, rows = borrow(self._places), allocate(24 * most)
+        count = tables.find_sums(self.fields.address, places.address, rows.address, most)
+        self.fields[tables.NODES] = 0  # only long pieces may need them again
         return rows.view(np.int64).reshape(-1, 3)[:count]
 
     def _make_pair_tables(self, count: int, made: Numbers64, *, linear: bool) -> None:

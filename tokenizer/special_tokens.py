@@ -13,7 +13,7 @@ from tokenizer.splits import as_bytes
 Chosen = Collection[str] | Literal["all"]
 Text = str | bytes
 
-_MOST_LETTERS = 8  # by which special tokens begin: a text is searched for each of them
+_MOST_LETTERS = 4  # by which special tokens begin: a text is searched for each of them
 _DEEPEST = 20  # groups inside each other
 
 
@@ -98,7 +98,9 @@ class SpecialTokens:
 
 def _found(tokens: frozenset[str], text: Text) -> "Iterable[re.Match[Any]]":
     """Where tokens stand in a text, from left to right, none inside another."""
-    patterns = _patterns(tokens, type(text)) if tokens else ()
+    patterns = _patterns(tokens, type(text)) if tokens else []
+    if len(patterns) == 1:
+        return patterns[0].finditer(text)
     for pattern in patterns:
         if pattern.search(text):
             return _in_turn(patterns, text)

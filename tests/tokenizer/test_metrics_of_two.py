@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tokenizer import Tokenizer
 from tokenizer.metrics import overlap
 from tokenizer.metrics.corpus import Corpus, Encoded, Lens
 from tokenizer.metrics.differences import Differences
 from tokenizer.metrics.figures import Ratio
+from tokenizer.training import train_on
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 Cut = tuple[bytes, ...]
@@ -76,11 +78,28 @@ def test_tokens_of_a_text_that_another_vocabulary_has(both_engines: Callable[[st
     lens = Lens("gpt2", some)
     tokens = theirs.decode_tokens_bytes(theirs.encode_ordinary(text.decode()))
     known = sum(token in others._mergeable_ranks for token in tokens)
-    here, there = overlap.shared_tokens(lens, Lens("cl100k", other))
+    here, there = overlap.shared_tokens(lens, other_lens := Lens("cl100k", other))
     assert list(map(theirs.decode_single_token_bytes, here)) == list(map(others.decode_single_token_bytes, there))
-    found = overlap.used_overlap(corpus, lens, lens.encode_corpus(corpus), here)
+    found = overlap.used_overlap(corpus, lens, lens.encode_corpus(corpus), here, other_lens)
     assert found.numerators.tolist() == [known, 0]
     assert found.denominators.tolist() == [len(tokens), 0]
+
+
+def test_a_special_token_that_is_always_read_may_be_an_ordinary_one_of_the_other() -> None:
+    one = train_on(["a b"], vocab_size=260, special_tokens=["ab", "cd"])
+    one = Tokenizer(
+        name="one",
+        split=one.split,
+        vocabulary=one.vocabulary,
+        special_tokens=one.special_tokens,
+        merges=one.merges,
+        whole_pieces=False,
+        literal_tokens={"ab", "cd"},
+    )
+    some, other = Lens("one", one), Lens("other", train_on(["ab ab ab"], vocab_size=257))
+    corpus = Corpus.of_texts({"a": [b"abcdx"]})
+    found = overlap.used_overlap(corpus, some, some.encode_corpus(corpus), overlap.shared_tokens(some, other)[0], other)
+    assert totals(found) == (2, 3)  # ab and x, of ab, cd and x
 
 
 def spread(cuts: Sequence[Cut]) -> int:

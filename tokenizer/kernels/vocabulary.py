@@ -240,27 +240,28 @@ def enter_nodes(vocabulary: int, nodes: int, shift: int, by_size: int, places: i
     return True
 
 
-@kernel("int64(int64, int64, int64)")
-def find_sums(vocabulary: int, places: int, rows: int) -> int:
+@kernel("int64(int64, int64, int64, int64)")
+def find_sums(vocabulary: int, places: int, rows: int, most: int) -> int:
     """Find every two tokens whose bytes together are a token: the merges of a vocabulary that lists ranks alone.
 
     Args:
         vocabulary: the tables, with nodes.
         places: where the bytes of each number are, 64 bits each.
-        rows: where to write them, as `enter_pairs` takes them; there must be room for as many as there are bytes.
+        rows: where to write them, as `enter_pairs` takes them.
+        most: how many of them there is room for; no more are looked for.
 
     Returns:
-        How many there are.
+        How many were found.
     """
     count = load_i64(vocabulary + NUMBERS)
     nodes, shift = load_i64(vocabulary + NODES), load_i64(vocabulary + NODE_SHIFT)
     sizes, recipes = load_i64(vocabulary + SIZES), load_i64(vocabulary + RECIPES)
-    row = rows
+    row, last = rows, rows + 24 * most
     for number in range(256, count):
         token = load_i64(vocabulary + BYTES) + load_i64(places + 8 * number)
         size = load_i32(sizes + 4 * number)
         left = load_i32(recipes + RECIPE_ROW * number + PREFIX)
-        while left >= 0:
+        while left >= 0 and row < last:
             cut = load_i32(sizes + 4 * left)
             right = load_u8(token + cut)
             for offset in range(cut + 1, size):

@@ -206,7 +206,7 @@ def _everything(
         for name, ratio in overlap.vocabulary_overlap(some, other, shared).items():
             yield Figure(f"vocabulary_{name}", some.name, None, other.name, ratio, "vocabularies")
         for first, tokens, ids, second in ((some, one, shared[0], other), (other, two, shared[1], some)):
-            ratio = overlap.used_overlap(corpus, first, tokens, ids)
+            ratio = overlap.used_overlap(corpus, first, tokens, ids, second)
             yield from _by_file(corpus, "used_tokens_shared", first.name, ratio, against=second.name)
 
 

@@ -46,10 +46,15 @@ def vocabulary_overlap(some: Lens, other: Lens, shared: tuple[Numbers, Numbers])
     }
 
 
-def used_overlap(corpus: Corpus, lens: Lens, encoded: Encoded, shared: Numbers) -> Ratio:
-    """Tokens of a text that are shared with another vocabulary over all tokens of it, in each document."""
-    known = np.zeros(lens.tokenizer.vocab_size, np.bool_)
+def used_overlap(corpus: Corpus, some: Lens, encoded: Encoded, shared: Numbers, other: Lens) -> Ratio:
+    """Tokens of a text that are tokens of the other vocabulary, too, over all tokens of it, in each document.
+
+    `shared` are the ids of ordinary tokens that both have; special ones that are always read may be such of the other.
+    """
+    known = np.zeros(some.tokenizer.vocab_size, np.bool_)
     known[shared] = True
+    for token in some.tokenizer.literal_tokens:
+        known[some.tokenizer.special_tokens[token]] = token.encode() in other.tokens
     weights = known[encoded.ids]
     return Ratio(corpus.in_documents(encoded.ends, weights), corpus.in_documents(encoded.ends))
 
