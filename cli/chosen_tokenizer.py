@@ -47,18 +47,13 @@ def shown(token: bytes) -> str:
     return next(shapes([token])).signs if token else ""
 
 
-def token_row(token: bytes) -> dict[str, str | None]:
-    """A token for `token_column` and for programs: what is shown of it, its text, and its bytes in hexadecimal."""
-    from cli.token_view import token_texts
-
-    return {"shown": shown(token), **token_texts(token)}
-
-
 def token_column(output: "OutputOptions") -> "Column":
-    """The column of tokens: on a terminal as they are shown, else their text, which parts of characters have not."""
+    """The column of tokens, of rows with their `token_texts`: on a terminal as they are shown, else their text."""
     from cli.output import Column, on_terminal
 
-    return Column("shown" if output.format is None and on_terminal() else "text", "Token")
+    if output.format is None and on_terminal():
+        return Column("bytes_hex", "Token", show=lambda data: shown(bytes.fromhex(data)))
+    return Column("text", "Token")
 
 
 def shown_cut(tokens: Sequence[bytes]) -> str:

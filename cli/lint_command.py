@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.chosen_tokenizer import load_chosen, shown, token_column, token_row, tokenizers_meta
+from cli.chosen_tokenizer import load_chosen, shown, token_column, tokenizers_meta
 from cli.options import tokenizer_option
 from cli.output import Column, OutputOptions, Table, emit, output_options
+from cli.token_view import token_texts
 
 if TYPE_CHECKING:
     from tokenizer import Tokenizer
@@ -58,7 +59,7 @@ def lint(listed: str | None, tokenizer: str | None, output: OutputOptions) -> No
     found = look(chosen)
     meta = tokenizers_meta([chosen])
     if listed is not None:
-        rows = [{"id": one, **token_row(chosen.token_bytes(one))} for one in getattr(found, CHECKS[listed][0])]
+        rows = [{"id": one, **token_texts(chosen.token_bytes(one))} for one in getattr(found, CHECKS[listed][0])]
         columns = [Column("id", "Id", "right", str), token_column(output), Column("bytes_hex", "Bytes")]
         emit(Table("tok lint", columns, rows, meta=meta, title=f"{listed}: tokens that {CHECKS[listed][1]}"), output)
         return

@@ -5,7 +5,7 @@ Every way of drawing begins here: the terminal's colours, the bars in a pipe, an
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from itertools import accumulate
 from typing import Literal, NamedTuple
 
@@ -179,6 +179,7 @@ def _is_broken(character: str) -> bool:
     return "\ud800" <= character <= "\udfff"
 
 
+@lru_cache(maxsize=1 << 14)
 def _chip(data: bytes) -> str:
     return f"⟨{data.hex(' ').upper()}⟩"
 

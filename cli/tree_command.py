@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.amounts import how_many
-from cli.chosen_tokenizer import load_chosen, shown, token_column, token_row, tokenizers_meta
+from cli.chosen_tokenizer import load_chosen, shown, token_column, tokenizers_meta
 from cli.options import tokenizer_option
 from cli.output import Column, OutputOptions, Table, emit, on_terminal, output_options
 from cli.progress import say
+from cli.token_view import token_texts
 from cli.visible import visible
 from tokenizer.errors import UsageError
 
@@ -139,7 +140,8 @@ def _recipe_row(
     left, right = recipe or (None, None)
     return {
         "id": tokenizer.id_of(token),
-        **token_row(token),
+        "shown": shown(token),
+        **token_texts(token),
         "left_id": None if left is None else tokenizer.id_of(left),
         "right_id": None if right is None else tokenizer.id_of(right),
         "recipe": f"{shown(left)} + {shown(right)}" if left and right else None,

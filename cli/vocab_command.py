@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.amounts import how_many
-from cli.chosen_tokenizer import load_chosen, shown, token_column, token_row, tokenizers_meta
+from cli.chosen_tokenizer import load_chosen, shown, token_column, tokenizers_meta
 from cli.options import tokenizer_option
 from cli.output import Column, OutputOptions, Table, emit, on_terminal, output_options
 from cli.text_input import read_file
+from cli.token_view import token_texts
 from cli.visible import visible
 from tokenizer.errors import UsageError
 
@@ -124,7 +125,7 @@ def vocab(
     one_page = page > 1 or (output.format is None and on_terminal())
     count = count or (PAGE if one_page else max(1, len(found)))
     chosen_page = found[count * (page - 1) : count * page]
-    rows = [{"id": one, **token_row(token), "bytes": len(token)} for one, token in chosen_page]
+    rows = [{"id": one, **token_texts(token), "bytes": len(token)} for one, token in chosen_page]
     columns = [
         Column("id", "Id", "right", str),
         token_column(output),

@@ -1,5 +1,6 @@
 """Why a piece of text is cut as it is: its merges one by one, what else could have been merged, and what was missed."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -116,8 +117,12 @@ def first_crossing(steps: Iterable[Step], cuts: AbstractSet[int]) -> Candidate |
 
     Example: with cl100k, " action" is not " ac" and "tion", because "c" and "t" are merged before " ac" can come about
     """
-    crossing = (step.done for step in steps if any(step.done.start < cut < step.done.end for cut in cuts))
-    return next(crossing, None)
+    ordered = sorted(cuts)
+    for step in steps:
+        following = bisect_right(ordered, step.done.start)
+        if following < len(ordered) and ordered[following] < step.done.end:
+            return step.done
+    return None
 
 
 def _candidates(tokenizer: Tokenizer, parts: list[bytes]) -> list[Candidate]:
