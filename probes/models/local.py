@@ -42,6 +42,7 @@ STOP_REASONS: Mapping[str, StopReason] = {"eos": "stop", "word": "stop", "limit"
 USUAL_WINDOW = 8192  # tokens; a cache for more than most experiments need would only take memory
 # As plain text the turns are parted by blank lines, so a blank line ends the answer; a chat template has its own end.
 ANSWER_ENDS: Mapping[Form, tuple[str, ...]] = {"chat": (), "completion": ("\n\n",)}
+_LAST_WORDS_S = 5.0  # for which a child that could not load its model may still write why
 # Threads that wait for work spin for some microseconds, then sleep: twice as fast as sleeping at once, and unlike the
 # runtime's own default it does not bring a busy machine to a halt.
 THREAD_WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
@@ -257,6 +258,8 @@ class _Child:
             case "rejected":
                 return RequestRejected(error["what"], hint="this model cannot answer such a request: change it")
             case "not_loaded":
+                with contextlib.suppress(subprocess.TimeoutExpired):  # a thread of the runtime's own writes its log
+                    self._process.wait(_LAST_WORDS_S)
                 reason = self._log_tail() or error["what"]
                 hint = "get the file again, or try another .gguf"
                 if "allocate" in reason:

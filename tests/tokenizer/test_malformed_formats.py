@@ -237,10 +237,10 @@ def odd_names(folder: Path) -> Iterator[tuple[str, str]]:
     yield str(folder / "pipe"), "no regular file"
     yield "/dev/zero", "no regular file"
     yield str(folder / "huge.json"), "larger than"
-    yield "~nobodyofthatname/mine.json", "there is no tokenizer"
-    yield "mine\0.json", "there is no tokenizer"
+    yield "~nobodyofthatname/mine.json", "there is no file"
+    yield "mine\0.json", "there is no file"
     yield "x" * 10_000, "there is no tokenizer"
-    yield str(folder / "mine.gguf" / "x"), "there is no tokenizer"
+    yield str(folder / "mine.gguf" / "x"), "there is no file"
 
 
 def test_names_of_what_cannot_be_read(tmp_path: Path) -> None:
