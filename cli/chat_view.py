@@ -196,7 +196,7 @@ def _overhead_words(parts: Sequence[Row], template: "ChatTemplate") -> Iterator[
 
 
 def _notes(tokenizer: "Tokenizer", turns: Sequence["Turn"], rendered: "Rendered") -> Iterator[str]:
-    """What a reader should know of turns that spell special tokens, and of those that are not there as they stand."""
+    """What a reader should know of turns that spell special tokens, that are empty, or not there as they stand."""
     from probes.chats.tokens import kept_characters, spelled_specials
 
     for always_read, found in groupby(spelled_specials(tokenizer, turns), key=lambda each: each.always_read):
@@ -208,6 +208,8 @@ def _notes(tokenizer: "Tokenizer", turns: Sequence["Turn"], rendered: "Rendered"
         )
     kept = kept_characters(rendered)
     for number, turn in enumerate(turns):
+        if not turn.content:
+            yield f"Turn {number + 1} ({turn.role}) is empty: what stands for it is all the template's."
         missing = len(turn.content.strip()) - kept.get(number, 0)
         if missing > 0:
             yield (

@@ -85,7 +85,8 @@ def shapes(tokens: Sequence[bytes]) -> Iterator[Shape]:
     shape_of = cache(Shape)  # the ends of many characters are alike
     done = 0
     for first, end in _sharing(tokens):
-        yield from map(alone.__getitem__, tokens[done:first])
+        if done < first:
+            yield from map(alone.__getitem__, tokens[done:first])
         stretch = tuple(tokens[first:end])
         if stretch not in together:
             together[stretch] = [*map(shape_of, _runs(stretch))]

@@ -88,6 +88,14 @@ def test_a_fetched_model_is_known_by_its_name(chat: list[str], own_home: Path) -
     assert run("--chat", chat[1], "--template", "mini").stdout == run(*chat).stdout
 
 
+def test_an_empty_turn_is_told(chat: list[str], tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": ""}, {"role": "user", "content": "?"}]
+    (tmp_path / "empty.json").write_text(json.dumps({"turns": turns}), encoding="utf-8")
+    done = run("--chat", str(tmp_path / "empty.json"), *chat[2:])
+    assert "Turn 2 (assistant) is empty" in done.stderr
+    assert "Turn 1" not in done.stderr
+
+
 def words(tokenizer: Tokenizer, said: str) -> list[str]:
     return [tokenizer.token_bytes(one).decode() for one in tokenizer.encode(said)]
 
