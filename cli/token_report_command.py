@@ -58,6 +58,8 @@ def report(sources: list[Source], tokenizers: tuple[str, ...], limit: int, path:
     from probes.pages import need_libraries
 
     need_libraries()
+    import itertools
+
     import numpy as np
 
     from cli.token_page import Cut, Text, render
@@ -65,8 +67,8 @@ def report(sources: list[Source], tokenizers: tuple[str, ...], limit: int, path:
 
     chosen = [load_tokenizer(name) for name in names]
     cuts = [
-        Cut(Text(*source), tokenizer, np.array(encode(tokenizer, source.data), np.int32))
-        for source in sources
+        Cut(text, tokenizer, np.array(encode(tokenizer, text.data), np.int32))
+        for text in itertools.starmap(Text, sources)
         for tokenizer in chosen
     ]
     data = render(cuts, most_tokens=limit).encode("utf-8")

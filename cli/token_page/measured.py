@@ -34,11 +34,35 @@ MEASURES = {
 }
 
 
-class Text(NamedTuple):
-    """What is cut: a name and its bytes."""
+@dataclass(frozen=True)
+class Text:
+    """What is cut: a name and its bytes, with what is asked of them for every tokenizer."""
 
     name: str
     data: bytes
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """The text as metrics take it."""
+        return Corpus.of_texts({self.name: [self.data]})
+
+    @cached_property
+    def character_starts(self) -> Numbers:
+        r"""Where each character begins; a byte that is not UTF-8 counts as one character.
+
+        Example: of the text "né!" they are [0, 1, 3]
+        """
+        sizes = byte_sizes(self._points)
+        return np.cumsum(sizes, dtype=np.int64) - sizes
+
+    @property
+    def stray_bytes(self) -> int:
+        """How many bytes are no part of UTF-8."""
+        return int(np.count_nonzero(is_stray(self._points)))
+
+    @cached_property
+    def _points(self) -> CodePoints:
+        return code_points([self.data])
 
 
 class Token(NamedTuple):
@@ -91,28 +115,10 @@ class Cut:
         """Where each token ends."""
         return np.cumsum(self._lens.sizes(self.ids), dtype=np.int64)
 
-    @cached_property
-    def character_starts(self) -> Numbers:
-        r"""Where each character begins; a byte that is not UTF-8 counts as one character.
-
-        Example: of the text "né!" they are [0, 1, 3]
-        """
-        sizes = byte_sizes(self._points)
-        return np.cumsum(sizes, dtype=np.int64) - sizes
-
-    @property
-    def stray_bytes(self) -> int:
-        """How many bytes are no part of UTF-8."""
-        return int(np.count_nonzero(is_stray(self._points)))
-
-    @cached_property
-    def _points(self) -> CodePoints:
-        return code_points([self.text.data])
-
     @property
     def character_count(self) -> int:
         """How many characters the text has."""
-        return len(self.character_starts)
+        return len(self.text.character_starts)
 
     def excerpt(self, most_tokens: int, most_bytes: int) -> list[Token]:
         """The first tokens: at the most so many and so many bytes, at the least one, and no character is cut off.
@@ -124,15 +130,15 @@ class Cut:
             count += 1
         ends = self.ends[:count]
         starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)[:count]
-        first = np.searchsorted(self.character_starts, starts, "right") - 1
-        last = np.searchsorted(self.character_starts, ends - 1, "right")
+        first = np.searchsorted(self.text.character_starts, starts, "right") - 1
+        last = np.searchsorted(self.text.character_starts, ends - 1, "right")
         ids = self.ids[:count].tolist()
         tokens = self.tokenizer.decode_tokens(ids)
         return list(map(Token, range(count), ids, tokens, starts.tolist(), first.tolist(), last.tolist()))
 
     def _is_inside_character(self, place: int) -> bool:
-        following = np.searchsorted(self.character_starts, place, "left")
-        return bool(following == self.character_count or self.character_starts[following] != place)
+        following = np.searchsorted(self.text.character_starts, place, "left")
+        return bool(following == self.character_count or self.text.character_starts[following] != place)
 
     @cached_property
     def measures(self) -> dict[str, Ratio]:
@@ -140,12 +146,11 @@ class Cut:
 
         Example: of "né" in three tokens of a byte each, "split_characters" is 1 of 2, and "partial_tokens" 2 of 3
         """
-        corpus = Corpus.of_texts({self.text.name: [self.text.data]})
-        encoded = Encoded(self.ids, self.ends)
+        corpus, encoded = self.text.corpus, Encoded(self.ids, self.ends)
         partial = sum(kind.times for kind in self.kinds if utf8_form(kind.data) != "whole")
         inner = self.ends[:-1]
-        cut = inner[~np.isin(inner, self.character_starts)]
-        split = np.unique(np.searchsorted(self.character_starts, cut, "right"))
+        cut = inner[~np.isin(inner, self.text.character_starts)]
+        split = np.unique(np.searchsorted(self.text.character_starts, cut, "right"))
         return {
             "bytes_per_token": compression.bytes_per_token(corpus, encoded),
             "characters_per_token": compression.characters_per_token(corpus, encoded),

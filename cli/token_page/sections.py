@@ -116,7 +116,7 @@ def _lead(cut: Cut) -> list[str]:
             f"{int(split.numerator):,} of {how_many(cut.character_count, 'character')} "
             f"{'lies' if split.numerator == 1 else 'lie'} in several tokens, each of which holds some of the bytes."
         )
-    stray = cut.stray_bytes
+    stray = cut.text.stray_bytes
     if stray:
         sentences.append(f"{how_many(stray, 'byte')} {'is' if stray == 1 else 'are'} not UTF-8.")
     return sentences

@@ -46,7 +46,7 @@ def test_each_measure_is_what_is_counted_by_hand() -> None:
         "split_characters": (1, 6),
     }
     assert list(counted) == list(MEASURES)
-    assert cut_by(BYTES, b"\xff\xc3 \xc3\xa9").stray_bytes == 2
+    assert cut_by(BYTES, b"\xff\xc3 \xc3\xa9").text.stray_bytes == 2
 
 
 @given(st.one_of(st.binary(max_size=60), st.text(max_size=40).map(lambda text: text.encode("utf-8", "replace"))))
