@@ -125,7 +125,7 @@ def _tell(tokenizer: "Tokenizer", found: "Explanation") -> None:
         if lost not in columns:
             print_sentence(f"What lost at each step is left out; it takes {_width([*columns, lost], rows)} columns.")
     for each in found.missed:
-        say_or_print(f"\n{_missed_words(tokenizer, found, each)}")
+        print_sentence(f"\n{_missed_words(tokenizer, found, each)}")
 
 
 def _width(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> int:
@@ -134,14 +134,6 @@ def _width(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> int:
 
     each = [max(cell_len(str(text)) for text in (c.title, *(row[c.key] or "" for row in rows))) for c in columns]
     return sum(each) + 2 * (len(columns) - 1)
-
-
-def say_or_print(text: str) -> None:
-    """A sentence for people: to stdout on a terminal, else to stderr, out of the way of the rows."""
-    if on_terminal():
-        print_sentence(text)
-    else:
-        say(text.strip("\n"))
 
 
 def print_sentence(text: str) -> None:
