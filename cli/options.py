@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 
@@ -15,6 +15,12 @@ from tokenizer.places import data_directory
 if TYPE_CHECKING:
     from tokenizer import Tokenizer
     from tokenizer.special_tokens import Chosen
+    from tokenizer.text_parts import Ids
+
+
+class _SpecialTokens(TypedDict):
+    allowed_special: "Chosen"
+    disallowed_special: "Chosen"
 
 
 @dataclass(frozen=True)
@@ -28,11 +34,15 @@ class Encode:
         """The ids of a text."""
         return tokenizer.encode(data, **self._special_tokens())
 
+    def array(self, tokenizer: "Tokenizer", data: bytes) -> "Ids":
+        """The same as an array, by all processors."""
+        return tokenizer.encode_batch([data], **self._special_tokens())[0]
+
     def count(self, tokenizer: "Tokenizer", data: bytes) -> int:
         """How many they are."""
         return tokenizer.count(data, **self._special_tokens())
 
-    def _special_tokens(self) -> "dict[str, Chosen]":
+    def _special_tokens(self) -> "_SpecialTokens":
         return {
             "allowed_special": "all" if self.allow_special else (),
             "disallowed_special": () if self.special_as_text else "all",

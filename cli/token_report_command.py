@@ -60,14 +60,12 @@ def report(sources: list[Source], tokenizers: tuple[str, ...], limit: int, path:
     need_libraries()
     import itertools
 
-    import numpy as np
-
     from cli.token_page import Cut, Text, render
     from tokenizer import load_tokenizer
 
     chosen = [load_tokenizer(name) for name in names]
     cuts = [
-        Cut(text, tokenizer, np.array(encode(tokenizer, text.data), np.int32))
+        Cut(text, tokenizer, encode.array(tokenizer, text.data))
         for text in itertools.starmap(Text, sources)
         for tokenizer in chosen
     ]

@@ -248,12 +248,14 @@ def _origins(cut: Cut) -> list[tuple[str, str]]:
     """What made the page, and digests of what it was made from."""
     tokenizer = cut.tokenizer
     found = digest(tokenizer.name)
+    words = {kind.id: str(kind.id) for kind in cut.kinds}
+    ids = " ".join(map(words.__getitem__, cut.ids.tolist()))
     return [
         ("Made by", f"needlepoint {version()}, Python {platform.python_version()}"),
         ("Tokenizer", f"{tokenizer.name}, {tokenizer.vocab_size:,} ids, split {tokenizer.split.name}"),
         ("Its file", f"sha256 {found}" if found else "cannot be read again"),
         ("Text", f"{cut.text.name}, {how_many(len(cut.text.data), 'byte')}"),
         ("Its bytes", f"sha256 {hashlib.sha256(cut.text.data).hexdigest()}"),
-        ("Its ids", f"sha256 {hashlib.sha256(' '.join(map(str, cut.ids.tolist())).encode()).hexdigest()}"),
+        ("Its ids", f"sha256 {hashlib.sha256(ids.encode()).hexdigest()}"),
         ("Unicode", f"character classes of {UNICODE_VERSION}, whatever the Python"),
     ]
