@@ -205,7 +205,7 @@ def _notes_on_optima(sweep: Sweep, rows: Sequence[Row]) -> list[str]:
             f"Extrapolated: {short_count(sweep.model.params)} parameters are outside of the {low} to {high} to which "
             "the published sizes were fitted."
         )
-    elif len(rows) > 1:
+    else:
         notes.append(f"Within its range: the published sizes were fitted to {low} to {high} parameters.")
     notes.append("Measured here: one training passes through all sizes up to its last, not only those of the table.")
     if any(row["is_beyond_measured"] for row in rows):

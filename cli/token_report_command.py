@@ -1,5 +1,6 @@
 """`needlepoint tok report`: one HTML page about texts as tokenizers cut them."""
 
+import itertools
 from pathlib import Path
 
 import click
@@ -58,8 +59,6 @@ def report(sources: list[Source], tokenizers: tuple[str, ...], limit: int, path:
     from probes.pages import need_libraries
 
     need_libraries()
-    import itertools
-
     from cli.token_page import Cut, Text, render
     from tokenizer import load_tokenizer
 

@@ -129,6 +129,7 @@ def test_the_cost_by_hand_and_the_published_sizes_beside_it(corpus):
 def test_what_is_extrapolated_is_said(corpus, params, said):
     result = run(corpus, "--sizes", "300,8k", "--params", params, "--dim", "4096")
     assert ("Extrapolated: " in result.stderr) == said
+    assert ("Within its range: " in result.stderr) != said
     assert ("parameters are outside of the 33M to 2.9B" in result.stderr) == said
     assert PAPER in result.stderr
     # At this width the smallest model's published vocabulary, 6,144 tokens of 512, is one of 768.

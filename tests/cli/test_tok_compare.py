@@ -203,6 +203,15 @@ def test_an_interval_is_scipys_but_for_the_widening_for_few_units() -> None:
     assert (wide[1] - wide[0]) / 3.92 == pytest.approx(expected, rel=0.2)
 
 
+def test_that_there_is_no_text_is_told(tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").touch()
+    (tmp_path / "word.txt").write_text("word", encoding="utf-8")
+    assert "There is no text: nothing can be counted." in run("small", "-i", str(tmp_path / "empty.txt")).stderr
+    one = run("small", "-i", str(tmp_path / "word.txt")).stderr
+    assert "There is no text" not in one
+    assert "4 bytes, 4 characters, 1 word\n" in one
+
+
 def test_an_empty_file_is_no_translation(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").touch()
     result = run("small", "-i", GERMAN, "-i", str(tmp_path / "empty.txt"), "--parallel")

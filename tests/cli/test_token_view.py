@@ -48,6 +48,12 @@ def test_white_space_is_made_visible():
     assert plain(tokens) == "a| b|\tc⏎\n d\n"
 
 
+def test_the_signs_for_white_space_are_told_from_themselves():
+    tokens = cut("a· →\t⏎\n".encode(), 1, 3, 4, 7, 8, 11)
+    assert plain(tokens, plain_spaces=False) == r"a|\xb7|·|\u2192|→|\u23ce|⏎" + "\n"
+    assert plain(tokens) == "a|·| |→|\t|\\u23ce|⏎\n"  # where white space stands as it is, so do two of them
+
+
 def test_a_line_end_in_a_token_ends_the_line_after_that_token():
     assert plain(cut(b"one\n\ntwo", 3, 5)) == "one|⏎⏎\ntwo\n"
 

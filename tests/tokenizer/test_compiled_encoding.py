@@ -11,6 +11,8 @@ import tokenizers
 
 from tokenizer import Tokenizer, compiled_encoding, text_parts
 from tokenizer.compiled_encoding import CompiledEncoder, Unsupported
+from tokenizer.compiled_vocabulary import Vocabulary
+from tokenizer.kernels import vocabulary as tables
 from tokenizer.plain_encoding import PlainEncoder
 from tokenizer.registry import RANKS
 from tokenizer.splits import as_bytes, make_split
@@ -108,6 +110,25 @@ def test_vocabularies_in_disorder(by_rank: bool) -> None:
         for most in (5, 20, 70, 150, 400):
             text = random_letters(draws, "aaaab ", most).encode()
             assert encoder.encode(text).tolist() == plain.encode(text), (vocabulary, merges, text)
+
+
+def test_too_many_merges_are_refused_before_all_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = [*BYTES, *(b"a" * size for size in range(2, 40)), b"zqz"]  # nothing makes the last one
+    number = {token: place for place, token in enumerate(tokens)}
+    vocabulary = Vocabulary(number, {}, None, whole_pieces=False)
+    pairs = {
+        (number[token[:cut]], number[token[cut:]], number[token])
+        for token in tokens
+        for cut in range(1, len(token))
+        if token[:cut] in number and token[cut:] in number
+    }
+    found = [tuple(row) for row in vocabulary._pairs_by_sum().tolist()]
+    assert len(found) == len(set(found)) == len(pairs)
+    assert set(found) == pairs
+    monkeypatch.setattr(tables, "MOST_NUMBERS", 300)
+    assert len(vocabulary._pairs_by_sum()) == 300 < len(pairs)
+    with pytest.raises(Unsupported, match="too many merges"):
+        Vocabulary(number, {}, None, whole_pieces=False)
 
 
 @pytest.mark.parametrize("split", [r"\S+|\s+", r"\p{L}+|\s|.", r"[\s\S]+", "gpt2", "o200k"])
