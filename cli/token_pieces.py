@@ -39,14 +39,14 @@ class Shape:
 
     def __init__(self, runs: Sequence[Run], *, ends_line: bool | None = None) -> None:
         self.runs = tuple(runs)
-        self.ends_line = any(run.original == "\n" for run in runs) if ends_line is None else ends_line
+        self.ends_line = "\n" in [run.original for run in runs] if ends_line is None else ends_line
 
     @cached_property
     def width(self) -> int:
         """Terminal cells."""
         from rich.cells import cell_len
 
-        return cell_len(self.signs)
+        return sum([cell_len(run.shown) for run in self.runs])
 
     @cached_property
     def signs(self) -> str:
@@ -81,16 +81,12 @@ def shapes(tokens: Sequence[bytes]) -> Iterator[Shape]:
     Example: [b"a ", b"\xc3", b"\xa9"] -> "a·", "é⟨C3⟩", "⟨A9⟩".
     """
     alone = _Alone()
-    together: dict[tuple[bytes, ...], list[Shape]] = {}
-    shape_of = cache(Shape)  # the ends of many characters are alike
+    together = _Together()
     done = 0
     for first, end in _sharing(tokens):
         if done < first:
             yield from map(alone.__getitem__, tokens[done:first])
-        stretch = tuple(tokens[first:end])
-        if stretch not in together:
-            together[stretch] = [*map(shape_of, _runs(stretch))]
-        yield from together[stretch]
+        yield from together[tuple(tokens[first:end])]
         done = end
     yield from map(alone.__getitem__, tokens[done:])
 
@@ -101,6 +97,23 @@ class _Alone(dict[bytes, Shape]):
     def __missing__(self, token: bytes) -> Shape:
         shape = self[token] = Shape(*_runs([token]))
         return shape
+
+
+class _Together(dict[tuple[bytes, ...], list[Shape]]):
+    """What is shown of the tokens of a stretch that shares characters, made when it is asked for."""
+
+    def __init__(self) -> None:
+        self._shape_of = cache(Shape)  # the ends of many characters are alike
+        self._end_of = cache(lambda share: Shape([_chip(share)]))
+
+    def __missing__(self, stretch: tuple[bytes, ...]) -> list[Shape]:
+        character = b"".join(stretch).decode("utf-8", "surrogateescape")
+        if len(character) == 1:  # so are most, and they are quick to make
+            shown = [Shape([_whole(character), _chip(stretch[0])]), *map(self._end_of, stretch[1:])]
+        else:
+            shown = [*map(self._shape_of, _runs(stretch))]
+        self[stretch] = shown
+        return shown
 
 
 def _sharing(tokens: Sequence[bytes]) -> Iterator[tuple[int, int]]:
@@ -150,9 +163,9 @@ def _runs(tokens: Sequence[bytes]) -> list[tuple[Run, ...]]:
         elif len(shares) == 1:
             _append(first, character)
         else:
-            first.append(Run(_run(character, follows_text=False).shown, "whole"))
+            first.append(_whole(character))
             for position, share in shares:
-                runs[position].append(Run(_chip(share), "chip"))
+                runs[position].append(_chip(share))
     return [tuple(each) for each in runs]
 
 
@@ -180,8 +193,18 @@ def _is_broken(character: str) -> bool:
     return "\ud800" <= character <= "\udfff"
 
 
+def _whole(character: str) -> Run:
+    """A character that several tokens share."""
+    return Run(_run(character, follows_text=False).shown, "whole")
+
+
 @lru_cache(maxsize=1 << 14)
-def _chip(data: bytes) -> str:
+def _chip(share: bytes) -> Run:
+    """A token's bytes of such a character."""
+    return Run(_hexadecimal(share), "chip")
+
+
+def _hexadecimal(data: bytes) -> str:
     return f"⟨{data.hex(' ').upper()}⟩"
 
 
@@ -200,7 +223,7 @@ def _append_stray(runs: list[Run], data: bytes) -> None:
     if runs and runs[-1].kind == "stray":
         runs[-1] = Run(f"{runs[-1].shown[:-1]} {data.hex().upper()}⟩", "stray")
     else:
-        runs.append(Run(_chip(data), "stray"))
+        runs.append(Run(_hexadecimal(data), "stray"))
 
 
 def _run(character: str, *, follows_text: bool) -> Run:

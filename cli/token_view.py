@@ -7,6 +7,7 @@ hexadecimal bytes for each of these tokens: 🌍⟨F0 9F⟩|⟨8C⟩|⟨8D⟩.
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import accumulate, chain, cycle, islice, repeat
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -64,7 +65,7 @@ def lines(shown: Iterable[Shape], ids: Sequence[int] | None, *, width: int | Non
         gap: the cells between two tokens.
     """
     every = _in_one_line(list(shown), ids, width)
-    edges = list(accumulate((cells + gap for cells in every.widths), initial=0))
+    edges = [] if width is None else list(accumulate((cells + gap for cells in every.widths), initial=0))
     line_ends = [end for end, shape in enumerate(every.shapes, start=1) if shape.ends_line]
     start = 0
     for line_end in (*line_ends, len(every.shapes)):
@@ -81,7 +82,7 @@ def _in_one_line(shown: list[Shape], ids: Sequence[int] | None, width: int | Non
     """All tokens, those that are wider than this in parts, of which the first has the id."""
     tints: list[int] = list(islice(cycle(range(len(BACKGROUNDS))), len(shown)))
     numbers = [""] * len(shown) if ids is None else list(map(str, ids))
-    kinds = set(shown)
+    kinds = set() if width is None else set(shown)
     if width is not None and any(one.width > width for one in kinds):
         parts = {one: one.parts(width) if one.width > width else [one] for one in kinds}
         sizes = [len(parts[shape]) for shape in shown]
@@ -116,6 +117,7 @@ def plain_text(
     Example: "How| is| this| cut|?"; with ids the tokens stand in columns, and their ids in a line below.
     """
     words = attrgetter("plain" if plain_spaces else "signs")
+    column = cache(lambda shape, cells: shape.signs + " " * (cells - shape.width))
     drawn: list[str] = []
     before: Line | None = None
     most = width if width is None or ids is not None else max(1, width - len(bar))
@@ -126,8 +128,7 @@ def plain_text(
             drawn.append(bar.join(map(words, line.shapes)))
             before = line
         else:
-            pairs = zip(line.shapes, line.widths, strict=True)
-            drawn += _with_numbers(line, [f"{shape.signs}{' ' * (cells - shape.width)}" for shape, cells in pairs], bar)
+            drawn += _with_numbers(line, map(column, line.shapes, line.widths), bar)
     return "".join(f"{line}\n" for line in drawn)
 
 

@@ -119,7 +119,7 @@ def pair_counts(tokenizer: "Tokenizer") -> dict[tuple[bytes, bytes], int]:
     from tokenizer.training_record import recorded_pair_counts
 
     counts = recorded_pair_counts(Path(tokenizer.name)) if tokenizer.merges is not None else []
-    return dict(zip(tokenizer.merges or (), counts, strict=False))
+    return dict(zip(tokenizer.merges or (), counts, strict=False)) if counts else {}
 
 
 def _branches(

@@ -202,11 +202,16 @@ def _rows_of_packed(vocabulary: PackedVocabulary, merges: PackedMerges | None) -
     longer = np.concatenate([made, np.flatnonzero(number < 0)])
     ids_of_bytes = np.full(256, _NO_ID)
     ids_of_bytes[number[single]] = ids[single]
-    ends = np.cumsum(sizes[longer])
-    each = np.arange(sizes[longer].sum()) + np.repeat(starts[longer] - ends + sizes[longer], sizes[longer])
+    begins, ends = places[longer], places[longer + 1]
+    apart = begins[1:] != ends[:-1]  # most stand in the file as they are wanted here, and are taken together
+    stretches = zip(
+        begins[np.append(True, apart)[: longer.size]].tolist(),
+        ends[np.append(apart, True)[: longer.size]].tolist(),
+        strict=True,
+    )
     parts = None if merges is None else np.stack([np.array(merges.lefts), np.array(merges.rights)], axis=1)
     return _Rows(
-        data=bytes(range(256)) + data[each].tobytes(),
+        data=b"".join((*_BYTES, *(vocabulary.data[start:end] for start, end in stretches))),
         sizes=np.concatenate([np.ones(256, np.int64), sizes[longer]]),
         ids=np.concatenate([ids_of_bytes, ids[longer]]),
         numbered=256 + made.size,

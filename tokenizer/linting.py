@@ -180,8 +180,11 @@ def utf8_form(token: bytes) -> str:
 
     Example: utf8_form("é".encode()) == "whole"; utf8_form(b"\xc3") == "partial"; utf8_form(b"\xff") == "ill-formed"
     """
-    with suppress(UnicodeDecodeError):
+    try:
         token.decode()
+    except UnicodeDecodeError:
+        pass
+    else:
         return "whole"
     head, rest = _at_first_beginning(token)
     if len(head) > LONGEST_TAIL or _whole_length(rest) is None:

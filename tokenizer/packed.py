@@ -98,8 +98,11 @@ class PackedVocabulary(Mapping[bytes, int]):
             wanted = index(one)
         except TypeError:
             raise KeyError(one) from None
-        place = bisect_left(self.ids, wanted)
-        if place == len(self.ids) or self.ids[place] != wanted:
+        ids = self.ids
+        if 0 <= wanted < len(ids) and ids[wanted] == wanted:  # no hole before it
+            return self.at(wanted)
+        place = bisect_left(ids, wanted)
+        if place == len(ids) or ids[place] != wanted:
             raise KeyError(one)
         return self.at(place)
 

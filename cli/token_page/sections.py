@@ -203,7 +203,8 @@ def _frequent_table(cut: Cut) -> WordTable:
 def _trees(cut: Cut) -> tuple[list[Tree], str]:
     """The trees of the most frequent tokens that are made of others, and what is left out."""
     recipes, counts = Recipes(cut.tokenizer), pair_counts(cut.tokenizer)
-    ordinary = [kind for kind in cut.kinds if cut.tokenizer.id_of(kind.data) == kind.id]
+    special = set(cut.tokenizer.special_tokens.values())
+    ordinary = [kind for kind in cut.kinds if kind.id not in special or cut.tokenizer.id_of(kind.data) == kind.id]
     longer = [kind for kind in ordinary if len(kind.data) > 1]
     fitting = (kind for kind in longer if len(kind.data) <= LONGEST_TREE and recipes.of(kind.data) is not None)
     chosen = list(islice(fitting, TREES))
@@ -248,14 +249,13 @@ def _origins(cut: Cut) -> list[tuple[str, str]]:
     """What made the page, and digests of what it was made from."""
     tokenizer = cut.tokenizer
     found = digest(tokenizer.name)
-    words = {kind.id: str(kind.id) for kind in cut.kinds}
-    ids = " ".join(map(words.__getitem__, cut.ids.tolist()))
+    ids = cut.ids.astype("<i4").tobytes()
     return [
         ("Made by", f"needlepoint {version()}, Python {platform.python_version()}"),
         ("Tokenizer", f"{tokenizer.name}, {tokenizer.vocab_size:,} ids, split {tokenizer.split.name}"),
         ("Its file", f"sha256 {found}" if found else "cannot be read again"),
         ("Text", f"{cut.text.name}, {how_many(len(cut.text.data), 'byte')}"),
         ("Its bytes", f"sha256 {hashlib.sha256(cut.text.data).hexdigest()}"),
-        ("Its ids", f"sha256 {hashlib.sha256(ids.encode()).hexdigest()}"),
+        ("Its ids", f"sha256 {hashlib.sha256(ids).hexdigest()}, as little-endian numbers of 32 bits"),
         ("Unicode", f"character classes of {UNICODE_VERSION}, whatever the Python"),
     ]

@@ -43,6 +43,7 @@ RC: dict[Any, Any] = {
 _PAGE_RC = RC | {
     **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
     "grid.color": FAINT,
+    **dict.fromkeys(("figure.facecolor", "axes.facecolor"), "none"),
 }
 
 
@@ -146,16 +147,18 @@ def svg(draw: Callable[["Figure"], None], width: float, height: float) -> str:
     """The SVG element of a figure, sized in inches, to stand inside HTML."""
     need_matplotlib()
     from matplotlib import rc_context
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     written = io.StringIO()
     with rc_context(_PAGE_RC):
         figure = Figure(figsize=(width, height), layout="constrained")
+        canvas = FigureCanvasSVG(figure)
         draw(figure)
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         with warnings.catch_warnings():  # a letter that our font lacks is drawn by the browser, in another
             warnings.filterwarnings("ignore", message="Glyph")
-            figure.savefig(written, format="svg", transparent=True, metadata=nothing)
+            canvas.print_svg(written, metadata=nothing)  # `savefig` would draw all twice
     return _for_html(written.getvalue())
 
 

@@ -20,6 +20,7 @@ Ids = npt.NDArray[np.int32]
 CodePoints = npt.NDArray[np.uint32]
 
 FIRST_PART = 0.8  # of each document; the rest is what is held out
+_AT_ONCE = 1 << 24  # characters; NumPy takes no string of several gigabytes
 
 
 @dataclass(frozen=True)
@@ -122,9 +123,7 @@ class Corpus:
         points = code_points(self.documents)
         sizes = byte_sizes(points)
         ends = np.cumsum(sizes, dtype=np.int64)
-        white = np.zeros(len(points), np.bool_)
-        for first, last in white_space():
-            white |= (points >= first) & (points <= last)
+        white = _is_white_space(points)
         first_of_document = np.zeros(len(points), np.bool_)
         lengths = self.characters.astype(np.int64)
         first_of_document[(np.cumsum(lengths) - lengths)[lengths > 0]] = True
@@ -145,12 +144,22 @@ def code_points(texts: Iterable[bytes]) -> CodePoints:
 
     Example: code_points([b"a", b"\xff"]).tolist() == [0x61, 0xDCFF]
     """
-    return np.frombuffer(b"".join(as_text(one).encode("utf-32-le", "surrogatepass") for one in texts), np.uint32)
+    parts = (text[place : place + _AT_ONCE] for text in map(as_text, texts) for place in range(0, len(text), _AT_ONCE))
+    return np.concatenate([np.zeros(0, np.uint32), *(np.array([part]).view(np.uint32) for part in parts)])
 
 
 def is_stray(points: CodePoints) -> npt.NDArray[np.bool_]:
     """Which code points stand for bytes that are not UTF-8."""
     return (points >= 0xD800) & (points <= 0xDFFF)
+
+
+def _is_white_space(points: CodePoints) -> npt.NDArray[np.bool_]:
+    ranges = white_space()
+    behind = max(last for _, last in ranges) + 1
+    table = np.zeros(behind + 1, np.bool_)
+    for first, last in ranges:
+        table[first : last + 1] = True
+    return table[np.minimum(points, behind)]
 
 
 def byte_sizes(points: CodePoints) -> Numbers:
