@@ -14,6 +14,7 @@ from scipy.special import ndtr, ndtri, stdtrit  # scipy.stats has them too, and 
 RESAMPLES = 9999
 FLIPS = 20_000  # sign flips: all of them where there are no more, else as many drawn ones
 ROUNDING = 1e-12  # what is smaller, as a share of what is summed, is how a computer adds
+_DRAWS = 1 << 16  # that are made together
 FEWEST = 6  # blocks: with fewer, resampling has too little to draw from
 Floats = NDArray[np.float64]
 
@@ -24,10 +25,14 @@ def resampled_counts(blocks: int, seed: int, resamples: int = RESAMPLES) -> NDAr
 
     Example: resampled_counts(3, 1).sum(axis=1) -> array of 3s
     """
-    drawn = np.random.default_rng(seed).integers(0, blocks, (resamples, blocks))
-    drawn += blocks * np.arange(resamples)[:, np.newaxis]
-    counts = np.bincount(drawn.ravel(), minlength=resamples * blocks).reshape(resamples, blocks)
-    return counts.astype(np.uint16)
+    counts = np.empty((resamples, blocks), np.uint16)
+    generator = np.random.default_rng(seed)
+    at_once = max(1, _DRAWS // blocks)  # resamples; the draws take four times the memory of what is counted
+    for first in range(0, resamples, at_once):
+        some = counts[first : first + at_once]
+        drawn = generator.integers(0, blocks, some.shape) + blocks * np.arange(len(some))[:, np.newaxis]
+        some[:] = np.bincount(drawn.ravel(), minlength=some.size).reshape(some.shape)
+    return counts
 
 
 def resampled_means(rows: Floats, seed: int, resamples: int = RESAMPLES) -> Floats:

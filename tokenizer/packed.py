@@ -116,6 +116,10 @@ class PackedVocabulary(Mapping[bytes, int]):
             self._whole = dict(zip(self.tokens(), self.ids.tolist(), strict=True))
         return self._whole
 
+    def know(self, vocabulary: Mapping[bytes, int]) -> None:
+        """Take what somebody else has for the dictionary of all tokens."""
+        self._whole = dict(in_order_of_ids(vocabulary))
+
     def __iter__(self) -> Iterator[bytes]:
         return iter(self.whole())
 
@@ -258,13 +262,13 @@ def pack(vocabulary: Mapping[bytes, int], merges: MergesById | None = None, deta
 
 def _slots(tokens: Sequence[bytes]) -> "array[int]":
     size = 1 << (2 * len(tokens)).bit_length()  # no more than half of them are taken, so that searches are short
-    slots = [0] * size
+    slots, last = array("I", bytes(_NUMBER * size)), size - 1
     for number, checksum in enumerate(map(crc32, tokens), start=1):
-        slot = checksum & (size - 1)
+        slot = checksum & last
         while slots[slot]:
-            slot = (slot + 1) & (size - 1)
+            slot = (slot + 1) & last
         slots[slot] = number
-    return array("I", slots)
+    return slots
 
 
 def in_order_of_ids(vocabulary: Mapping[Token, int]) -> Mapping[Token, int]:
@@ -284,8 +288,12 @@ def _merge_tables(ids: Sequence[int], merges: MergesById) -> "list[array[int]]":
     return [array("I", table) for table in (made, lefts, rights, following[::-1], first)]
 
 
-def unpack(data: bytes) -> Packed:
+def unpack(data: bytes, known: Mapping[bytes, int] | None = None) -> Packed:
     """Open the bytes of a packed file.
+
+    Args:
+        data: the bytes.
+        known: the vocabulary that was just packed: where all of it is wanted, it need not be made again.
 
     Raises:
         ValueError: they are none, or are damaged.
@@ -306,5 +314,7 @@ def unpack(data: bytes) -> Packed:
         tables.append(view[start : start + _NUMBER * size].cast("I"))
         start += _NUMBER * size
     vocabulary = PackedVocabulary(data, *tables[:3])
+    if known is not None:
+        vocabulary.know(known)
     listed = PackedMerges(vocabulary, *tables[3:]) if merges else None
     return Packed(vocabulary, listed, json.loads(data[len(data) - details :]))

@@ -71,7 +71,7 @@ def remember_ranks(source: Path, sha256: str, ranks: Mapping[bytes, int]) -> Pac
         if is_settled(source):
             keep(sha256, packed)
             _write(_seen_file(source), _seen(source, sha256))
-    return unpack(packed).vocabulary
+    return unpack(packed, ranks).vocabulary
 
 
 def state(source: Path) -> bytes:

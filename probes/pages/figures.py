@@ -158,7 +158,8 @@ def svg(draw: Callable[["Figure"], None], width: float, height: float) -> str:
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         with warnings.catch_warnings():  # a letter that our font lacks is drawn by the browser, in another
             warnings.filterwarnings("ignore", message="Glyph")
-            canvas.print_svg(written, metadata=nothing)  # `savefig` would draw all twice
+            # `savefig` would draw all twice
+            canvas.print_svg(written, metadata=nothing)  # type: ignore[no-untyped-call]
     return _for_html(written.getvalue())
 
 

@@ -83,7 +83,7 @@ def kept_or_read(name: str, content: Callable[[], bytes], read: Callable[[], Des
     with suppress(OSError):  # it may be gone by now
         if content() == before:  # and was not written to meanwhile
             keep(key, packed)
-    return _unpacked(unpack(packed), name)  # what was read is slower to work with
+    return _unpacked(unpack(packed, description.vocabulary), name)  # what was read is slower to work with
 
 
 def kept_ranks(content: bytes, read: Callable[[], Mapping[bytes, int]]) -> Mapping[bytes, int]:
@@ -94,9 +94,10 @@ def kept_ranks(content: bytes, read: Callable[[], Mapping[bytes, int]]) -> Mappi
     key = sha256(_readers() + content).hexdigest()
     if found := recall(key):
         return found.vocabulary
-    packed = pack(read())
+    ranks = read()
+    packed = pack(ranks)
     keep(key, packed)
-    return unpack(packed).vocabulary
+    return unpack(packed, ranks).vocabulary
 
 
 @cache

@@ -3,7 +3,6 @@
 import binascii
 from collections.abc import Mapping
 from functools import partial
-from itertools import repeat
 from pathlib import Path
 
 from tokenizer.encoding import Tokenizer
@@ -16,6 +15,7 @@ from tokenizer.patterns import parse
 from tokenizer.splits import Split
 
 _LONGEST_RANK = 10  # digits
+_NO_SEPARATORS = bytes({*range(256)} - {*b" \n"})
 
 
 def read(path: Path, name: str, split: Split, special_tokens: Mapping[str, int | None]) -> Tokenizer:
@@ -88,16 +88,19 @@ def parse_ranks(content: bytes, source: str) -> dict[bytes, int]:
     Raises:
         UserError: what is wrong, and in which line.
     """
-    lines = content.splitlines()
-    if not {*map(bytes.count, lines, repeat(b" "))} <= {1}:
+    lines = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if lines and not lines.endswith(b"\n"):
+        lines += b"\n"
+    count = lines.count(b"\n")
+    if lines.translate(None, _NO_SEPARATORS) != b" \n" * count:
         raise _first_bad_line(content, source)
-    words = b" ".join(lines).split(b" ") if lines else []
+    words = lines.replace(b"\n", b" ").split(b" ")[:-1]
     try:
-        tokens = map(partial(binascii.a2b_base64, strict_mode=True), words[::2])
-        ranks = dict(zip(tokens, map(int, words[1::2]), strict=True))
+        tokens = list(map(partial(binascii.a2b_base64, strict_mode=True), words[::2]))
+        ranks = dict(zip(tokens, list(map(int, words[1::2])), strict=True))
     except ValueError:
         raise _first_bad_line(content, source) from None
-    if len(ranks) != len(lines) or sorted(ranks.values()) != list(range(len(ranks))) or b"" in ranks:
+    if len(ranks) != count or sorted(ranks.values()) != list(range(len(ranks))) or b"" in ranks:
         raise _first_bad_line(content, source)
     missing = [byte for byte in range(256) if bytes([byte]) not in ranks]
     if missing:
