@@ -230,6 +230,11 @@ class Lens:
         """The ids of the ordinary tokens, in the order of `tokens`."""
         return self._ids_and_sizes[0]
 
+    @property
+    def longest(self) -> int:
+        """The bytes of the longest ordinary token."""
+        return int(self._ids_and_sizes[1].max(initial=1))
+
     def sizes(self, ids: Ids | Numbers) -> Numbers:
         """The bytes of each token.
 

@@ -49,7 +49,7 @@ def divergence(lens: Lens, documents: list[bytes], seed: int) -> Divergence:
     pieces = sorted(piece for piece in occurrences if 0 < len(piece) <= LONGEST_PIECE)
     if len(pieces) > MOST_PIECES:
         pieces = random.Random(f"{seed} pre-tokens").sample(pieces, MOST_PIECES)
-    longest = max(map(len, vocabulary), default=1)
+    longest = lens.longest
     counts = Counter[str]()
     for piece, ids in zip(pieces, tokenizer.encode_pieces(pieces), strict=True):
         times = occurrences[piece]

@@ -102,12 +102,12 @@ def measure(lenses: Sequence[Lens], corpus: Corpus, wanted: Wanted) -> Measured:
     """
     with ThreadPoolExecutor(1) as meanwhile:  # counting and compressing mostly do without the interpreter's lock
         compressed = meanwhile.submit(list, _compressed(corpus))
-        both: list[tuple[Lens, Encoded]] = []
-        alone = []
-        for lens in lenses:
-            encoded, held_out = lens.encode_corpus(corpus), HeldOut.of(corpus, lens)
-            both.append((lens, encoded))
-            alone.append(meanwhile.submit(list, _of_one(lens, corpus, encoded, held_out, wanted)))
+        both = [(lens, lens.encode_corpus(corpus)) for lens in lenses]
+        held_out = [HeldOut.of(corpus, lens) for lens in lenses]
+        alone = [  # not sooner, for encoding takes all processors
+            meanwhile.submit(list, _of_one(lens, corpus, encoded, held, wanted))
+            for (lens, encoded), held in zip(both, held_out, strict=True)
+        ]
         together = list(_agreements(both, corpus))
         divergences = []
         if wanted.everything:

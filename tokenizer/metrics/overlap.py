@@ -27,6 +27,9 @@ def boundary_agreement(corpus: Corpus, some: Encoded, other: Encoded) -> dict[st
 
 def shared_tokens(some: Lens, other: Lens) -> tuple[Numbers, Numbers]:
     """The tokens of the same bytes in two vocabularies, special ones left out: their ids in both."""
+    if len(some.tokens) > len(other.tokens):  # fewer are looked up
+        ids, their_ids = shared_tokens(other, some)
+        return their_ids, ids
     elsewhere = np.fromiter(map(other.tokens.get, some.tokens, repeat(-1)), np.int64, len(some.tokens))
     is_shared = elsewhere >= 0
     return some.ids[is_shared], elsewhere[is_shared]
