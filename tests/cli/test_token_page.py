@@ -1,6 +1,8 @@
 """`needlepoint tok report`: what stands on the page, against other ways of counting; nothing leaves its place."""
 
+import hashlib
 import re
+import struct
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +19,7 @@ from cli.token_page.segments import by_direction, segments
 from tests.cli.token_page_helpers import BYTES, SMALL, cut_by, hostile_cut, page_of
 from tests.pages import UNSEEN, Reader, assert_loads_and_runs_nothing, contrast
 from tests.probes.report_helpers import HOSTILE
-from tokenizer import Tokenizer
+from tokenizer import Tokenizer, load_tokenizer
 from tokenizer.registry import RANKS, digest
 from tokenizer.splits import NO_SPLIT, Split, make_split
 from tokenizer.unicode_classes import UNICODE_VERSION, category
@@ -197,6 +199,8 @@ def test_versions_and_digests_stand_on_the_page() -> None:
     assert "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" in shown  # FIPS 180's own example
     assert f"character classes of {UNICODE_VERSION}" in shown
     assert digest("small") in shown
+    ids = load_tokenizer("small").encode("abc")
+    assert hashlib.sha256(struct.pack(f"<{len(ids)}i", *ids)).hexdigest() in shown
     assert digest("gpt2") == RANKS["gpt2"].sha256
     assert digest("no such file") is None
 

@@ -47,6 +47,15 @@ def test_every_resample_has_as_many_blocks_as_there_are(blocks: int) -> None:
     assert counts.mean(axis=0) == pytest.approx(np.ones(blocks), abs=0.25)
 
 
+@pytest.mark.parametrize("blocks", [3, 40])
+def test_how_many_are_drawn_at_once_makes_no_difference(blocks: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = np.random.default_rng(4).integers(0, blocks, (500, blocks))
+    expected = [np.bincount(row, minlength=blocks) for row in drawn]
+    for at_once in (1, 7 * blocks, 500 * blocks):
+        monkeypatch.setattr(resampling, "_DRAWS", at_once)
+        assert (resampling.resampled_counts.__wrapped__(blocks, 4, 500) == expected).all()
+
+
 @pytest.mark.parametrize("name", SAMPLES)
 def test_the_limits_of_a_ratio_of_means_are_those_of_scipy(name: str) -> None:
     """Against scipy on pairs, with the percentiles widened by hand through its level."""

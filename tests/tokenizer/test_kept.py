@@ -297,6 +297,16 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(
     assert not kept_files(own_home)
 
 
+def test_all_tokens_are_in_the_order_of_ids_the_first_time_too(tmp_path: Path, own_home: Path) -> None:
+    path = tmp_path / "backwards.tiktoken"
+    train_on(CORPUS, vocab_size=330, layout="bytes", split="gpt2").save(path)
+    path.write_bytes(b"\n".join(reversed(path.read_bytes().splitlines())))
+    first, second = (load_tokenizer(f"{path}?split=gpt2").vocabulary for _ in range(2))
+    assert len(kept_files(own_home)) == 1
+    assert list(first.items()) == list(second.items())
+    assert list(first.values()) == list(range(len(first)))
+
+
 def test_a_tiktoken_file_is_read_once_as_long_as_it_is_the_same(
     tmp_path: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

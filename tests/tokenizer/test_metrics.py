@@ -17,6 +17,7 @@ from scipy import stats
 
 from tokenizer import Tokenizer, load_tokenizer
 from tokenizer.metrics import compression, words
+from tokenizer.metrics import corpus as corpora
 from tokenizer.metrics.corpus import Corpus, Lens, cut_place
 from tokenizer.metrics.entropy import HeldOut, IdModel, efficiency, renyi_entropy, vocabulary_bits
 from tokenizer.metrics.figures import Ratio
@@ -98,6 +99,17 @@ def test_words_of_bytes_that_are_no_text_and_a_ratio_of_totals() -> None:
     assert totals(figures["continued_words"]) == (2, 3)
     assert totals(compression.characters_per_token(corpus, encoded)) == (4 + 4, 8)
     assert Ratio(np.zeros(1), np.zeros(1)).value is None
+
+
+@given(st.lists(st.text(max_size=20) | st.binary(max_size=20), max_size=4))
+def test_characters_one_by_one(documents: list[str | bytes]) -> None:
+    given = [one.encode("utf-8", "surrogatepass") if isinstance(one, str) else one for one in documents]
+    letters = "".join(one.decode("utf-8", "surrogateescape") for one in given)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(corpora, "_AT_ONCE", 7)
+        points = corpora.code_points(given)
+    assert points.tolist() == list(map(ord, letters))
+    assert corpora.is_white_space(points).tolist() == [letter in WHITE for letter in letters]
 
 
 def test_a_token_with_two_words_counts_for_both() -> None:

@@ -61,6 +61,11 @@ def test_vocabularies_are_compared_by_their_bytes(both_engines: Callable[[str], 
     lenses = Lens("cl100k", some), Lens("o200k", other)
     found = overlap.vocabulary_overlap(*lenses, overlap.shared_tokens(*lenses))
     first, second = theirs._mergeable_ranks, others._mergeable_ranks
+    pairs = {(rank, second[token]) for token, rank in first.items() if token in second}
+    for one, two in (lenses, lenses[::-1]):
+        ids, their_ids = overlap.shared_tokens(one, two)
+        assert {*zip(ids.tolist(), their_ids.tolist(), strict=True)} == pairs
+        pairs = {(two, one) for one, two in pairs}
     same = sum(second.get(token) == rank for token, rank in first.items())
     shared = len(set(first) & set(second))
     assert totals(found["jaccard"]) == (shared, len(set(first) | set(second)))

@@ -164,6 +164,14 @@ def test_tiktoken_files_that_are_wrong(content: bytes, message: str, tmp_path: P
     assert str(path) in str(failure.value)
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("ends_last", [True, False])
+def test_tiktoken_lines_end_in_any_way(end: bytes, ends_last: bool) -> None:
+    content = BYTES + b"YWI= 256\n"
+    lines = content.replace(b"\n", end) if ends_last else content.removesuffix(b"\n").replace(b"\n", end)
+    assert parse_ranks(lines, "the file") == {bytes([byte]): byte for byte in range(256)} | {b"ab": 256}
+
+
 def test_a_home_that_cannot_be_written_hides_no_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a directory")
     monkeypatch.setenv("NEEDLEPOINT_HOME", str(tmp_path / "file"))

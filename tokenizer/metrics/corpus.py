@@ -123,7 +123,7 @@ class Corpus:
         points = code_points(self.documents)
         sizes = byte_sizes(points)
         ends = np.cumsum(sizes, dtype=np.int64)
-        white = _is_white_space(points)
+        white = is_white_space(points)
         first_of_document = np.zeros(len(points), np.bool_)
         lengths = self.characters.astype(np.int64)
         first_of_document[(np.cumsum(lengths) - lengths)[lengths > 0]] = True
@@ -153,7 +153,8 @@ def is_stray(points: CodePoints) -> npt.NDArray[np.bool_]:
     return (points >= 0xD800) & (points <= 0xDFFF)
 
 
-def _is_white_space(points: CodePoints) -> npt.NDArray[np.bool_]:
+def is_white_space(points: CodePoints) -> npt.NDArray[np.bool_]:
+    """Which code points are white space."""
     ranges = white_space()
     behind = max(last for _, last in ranges) + 1
     table = np.zeros(behind + 1, np.bool_)
