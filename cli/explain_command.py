@@ -10,7 +10,7 @@ import click
 from cli.amounts import how_many
 from cli.chosen_tokenizer import load_chosen, shown, shown_cut, tokenizers_meta
 from cli.options import tokenizer_option
-from cli.output import Column, OutputOptions, Table, emit, on_terminal, output_options, print_tables
+from cli.output import Column, OutputOptions, Table, emit, on_terminal, output_options, print_tables, with_whole_tokens
 from cli.progress import say
 from cli.text_input import Source, text_input
 from cli.token_view import token_texts
@@ -116,14 +116,15 @@ def _tell(tokenizer: "Tokenizer", found: "Explanation") -> None:
             Column("merge", "Merge"),
             Column("rank", "Rank", "right", str),
             *([] if rank_says_all else [Column("id", "Id", "right", str)]),
-            Column("now", "So far"),
         ]
-        lost = Column("lost_words", "Lost against it (rank)", absent="")
-        if not on_terminal() or _width([*columns, lost], rows) <= shutil.get_terminal_size().columns:
-            columns.append(lost)
+        wide = [*columns, Column("now", "So far"), Column("lost_words", "Lost against it (rank)", absent="")]
+        if on_terminal() and _width(wide, rows) > shutil.get_terminal_size().columns:
+            for row in rows:
+                row["now"] = "\nlost: ".join(filter(None, (row["now"], row["lost_words"])))
+            columns.append(Column("now", "So far; what lost (rank)"))
+        else:
+            columns = wide
         print_tables([Table("tok explain", columns, rows)])
-        if lost not in columns:
-            print_sentence(f"What lost at each step is left out; it takes {_width([*columns, lost], rows)} columns.")
     for each in found.missed:
         print_sentence(f"\n{_missed_words(tokenizer, found, each)}")
 
@@ -144,7 +145,8 @@ def print_sentence(text: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    Console().print(Text(visible(text)), width=shutil.get_terminal_size().columns)
+    width = shutil.get_terminal_size().columns
+    Console().print(Text(with_whole_tokens(visible(text), width)), width=width)
 
 
 def _head(tokenizer: "Tokenizer", found: "Explanation") -> Iterator[str]:

@@ -32,6 +32,11 @@ Format = Literal["json", "jsonl", "csv"]
 # Draws for people: the lines of a picture, from the terminal's width and whether it can show block characters.
 Picture = Callable[[int, bool], Sequence[str]]
 FORMATS: tuple[Format, ...] = ("json", "jsonl", "csv")
+_CHIP = "⟨[^⟩]*⟩"  # bytes that are no characters
+_BAR_OR_CHIP = re.compile("[⟨|¦‖]")
+_SPACES_AND_WORD = re.compile(rf"( *)((?:{_CHIP}|[^ ])+)")
+_UP_TO_BAR = re.compile(rf"(?:{_CHIP}|[^|¦‖])+[|¦‖]?|[|¦‖]")
+_LETTER = re.compile(rf"{_CHIP}[|¦‖]?|.[|¦‖]?")
 LONGEST_WORD = 16  # a longer one is broken where the terminal is narrow; a number never is
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -281,7 +286,7 @@ def drawn(table: Table, console: "Console") -> "RichTable | Text":
         cells = [row[number] for row in rows]
         words = cells if column.align == "right" else [word[:LONGEST_WORD] for cell in cells for word in cell.split()]
         least.append(max(map(cell_len, [*column.title.split(), *words]), default=0))
-        natural.append(max(map(cell_len, [column.title, *cells]), default=0))
+        natural.append(max(map(cell_len, [column.title, *(line for cell in cells for line in cell.split("\n"))])))
     least_width = sum(least) + len("  ") * len(least)
     # Rich by itself takes room from columns that have none to give, and cuts off what then stands too far right.
     spare = console.width + len("  ") - least_width
@@ -292,13 +297,38 @@ def drawn(table: Table, console: "Console") -> "RichTable | Text":
     for column, width in zip(table.columns, widths, strict=True):
         shown.add_column(Text(column.title), justify=column.align, overflow="fold", width=width)
     for row in rows:
-        shown.add_row(*map(Text, row))
+        shown.add_row(*map(Text, map(with_whole_tokens, row, widths)))
     if least_width <= console.width + len("  "):
         return shown
     stacked = [title.plain] if title else []
     for row in rows:
         stacked += ["", *(f"{column.title}: {cell}" for column, cell in zip(table.columns, row, strict=True))]
-    return Text("\n".join(stacked))
+    return Text(with_whole_tokens("\n".join(stacked), console.width))
+
+
+def with_whole_tokens(text: str, width: int) -> str:
+    """Break a text into lines between words, and where a word is too wide, behind bars, so that no token is torn.
+
+    What is too wide even so is broken between chips of bytes and letters. A text without either stays as it is.
+
+    Example: with_whole_tokens("⟨F0 9F⟩|to|ken ends", 10) == "⟨F0 9F⟩|\nto|ken\nends"
+    """
+    if not _BAR_OR_CHIP.search(text):
+        return text
+    from rich.cells import cell_len
+
+    lines = []
+    for line in text.split("\n"):
+        lines.append("")
+        for joint, word in _SPACES_AND_WORD.findall(line):
+            parts = [word]
+            for pattern in (_UP_TO_BAR, _LETTER):
+                parts = [p for part in parts for p in ([part] if cell_len(part) <= width else pattern.findall(part))]
+            for part in (joint + parts[0], *parts[1:]):
+                if lines[-1] and cell_len(lines[-1] + part) > width:
+                    lines.append("")
+                lines[-1] += part if lines[-1] else part.lstrip(" ")
+    return "\n".join(lines)
 
 
 def _worded(value: Any, column: Column) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import tiktoken
 from click.testing import CliRunner, Result
+from rich.cells import cell_len
 
 from cli.alt_command import MOST_CUT
 from cli.explain_command import ALTERNATIVES, MOST_EXPLAINED
@@ -281,14 +283,27 @@ def test_lint_refuses_a_check_that_is_not_there() -> None:
     assert run("lint", "-t", "small", "--list", "odd").exit_code == 2
 
 
-def test_what_lost_is_shown_where_it_fits_and_missed_in_words_where_not(monkeypatch):
+def test_what_lost_has_a_column_where_it_fits_and_else_a_line(monkeypatch):
     for module in ("explain_command", "output"):
         monkeypatch.setattr(f"cli.{module}.on_terminal", lambda: True)
-    for columns, is_there in (("70", True), ("40", False)):
+    for columns, has_column in (("70", True), ("40", False), ("20", False)):
         monkeypatch.setenv("COLUMNS", columns)
-        printed = run("explain", " shops", "-t", "small").stdout
-        assert ("Lost against it (rank)" in printed) == is_there
-        assert ("What lost at each step is left out" in printed) != is_there
+        printed = " ".join(run("explain", " shops", "-t", "small").stdout.split())
+        assert ("Lost against it (rank)" in printed) == has_column
+        assert ("lost: ho 31" not in printed) == has_column
+        assert "hop 2164" in printed
+        assert "·shop 916" in printed
+
+
+def test_no_token_is_torn_in_a_narrow_terminal(monkeypatch):
+    for module in ("explain_command", "output"):
+        monkeypatch.setattr(f"cli.{module}.on_terminal", lambda: True)
+    for columns in range(24, 70, 3):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        printed = run("explain", "ἀλή🌍 disestablish", "-t", "gpt2").stdout
+        assert max(map(cell_len, printed.splitlines())) <= columns
+        assert printed.count("⟨") == printed.count("⟩") == len(re.findall("⟨[0-9A-F ]+⟩", printed))
+        assert "·dis|est|ablish" in printed
 
 
 def test_a_bar_in_the_text_is_told_from_the_bars_between_tokens():
