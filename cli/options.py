@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 
+from cli.visible import visible
 from tokenizer.errors import UsageError, UserError
 from tokenizer.places import data_directory
 
@@ -92,10 +93,23 @@ class PageToWrite(FileToWrite):
 FILE_TO_WRITE = FileToWrite(path_type=Path, dir_okay=False)
 PAGE_TO_WRITE = PageToWrite(path_type=Path, dir_okay=False)
 
+
+def _only_one(_context: click.Context, _parameter: click.Parameter, names: tuple[str, ...]) -> str | None:
+    """The name, if there is one; Click by itself would pass over the first of two without a word."""
+    if len(set(names)) > 1:
+        raise UsageError(
+            f"this command takes one tokenizer, and {len(set(names))} were named: {', '.join(map(visible, names))}",
+            hint="name one of them; `tok compare` takes several",
+        )
+    return names[0] if names else None
+
+
 tokenizer_option = click.option(
     "-t",
     "--tokenizer",
     metavar="NAME|FILE",
+    multiple=True,
+    callback=_only_one,
     help="small, gpt2, cl100k, o200k, or a file; mine.tiktoken?split=gpt2 for one without a split.  "
     "[default: NEEDLEPOINT_TOKENIZER, else cl100k if it is there, else small]",
 )

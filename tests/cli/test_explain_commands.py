@@ -208,6 +208,7 @@ def test_used_in_lists_the_tokens_made_with_one() -> None:
         (("tree", "-t", "small", "--id", "99999999"), "has no token with the id 99999999"),
         (("tree", "-t", "gpt2", "--id", "50256"), "is the id of a special token"),
         (("tree", "-t", "gpt2", "<|endoftext|>"), "'<|endoftext|>' is a special token"),
+        (("explain", "a", "-t", "small", "-t", "gpt2"), "takes one tokenizer, and 2 were named: small, gpt2"),
         (("alt", "a" * (MOST_CUT + 1), "-t", "small"), "the text begins with a pre-token of 5,001 bytes"),
     ],
 )
@@ -217,6 +218,10 @@ def test_nonsense_is_refused_with_a_way_out(arguments: tuple[str, ...], said: st
     assert result.exit_code in (1, 2)
     assert said in error
     assert len(hint) > 10
+
+
+def test_the_same_tokenizer_may_be_named_twice() -> None:
+    assert done("alt", "a", "-t", "small", "-t", "small") == done("alt", "a", "-t", "small")
 
 
 @pytest.mark.parametrize("option", [("--dropout", "1.5"), ("--count", "0"), ("--samples", "-1"), ("--seed", "x")])
