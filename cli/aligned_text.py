@@ -12,12 +12,15 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from cli.chosen_tokenizer import shown, shown_cut
+from cli.output import with_whole_tokens
 
 LABEL = 14  # columns of a tokenizer's name at the most
 RIGHT_TO_LEFT = {"R", "AL", "AN", "RLE", "RLO", "RLI"}
 LEGEND = "| a token begins, : one begins inside the character, + both"
+CUT_LEGEND = "Where letters run from right to left nothing can stand under them: there | is between tokens."
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,16 @@ class Cell:
     size: int
 
 
-def aligned_lines(
-    data: bytes, boundaries: Sequence[tuple[str, frozenset[int]]], width: int, count: int
-) -> tuple[list[str], int]:
-    """At most `count` groups of a line of text and the rows under it, and how many bytes they show.
+class Aligned(NamedTuple):
+    """The lines, what their signs mean, and how many bytes they show."""
+
+    lines: list[str]
+    legend: list[str]
+    size: int
+
+
+def aligned(data: bytes, boundaries: Sequence[tuple[str, frozenset[int]]], width: int, count: int) -> Aligned:
+    """At most `count` groups of a line of text and the rows under it.
 
     Args:
         data: the text.
@@ -47,12 +56,13 @@ def aligned_lines(
     label = min(max([len("text"), *(len(name) for name, _ in boundaries)]), LABEL)
     room = max(width - label - 2, 8)
     lines: list[str] = []
-    end = 0
-    for number, row in enumerate(_rows(data, room, count)):
-        end = row[-1].start + row[-1].size
-        lines += [""] if number else []
+    rows = _rows(data, room, count)
+    for row in rows:
+        lines += [""] if lines else []
         lines += _group(data, row, boundaries, label, room)
-    return lines, end
+    are_cut = {_runs_from_right_to_left(row) for row in rows}
+    legend = [words for words, is_cut in ((LEGEND, False), (CUT_LEGEND, True)) if is_cut in are_cut]
+    return Aligned(lines, legend, rows[-1][-1].start + rows[-1][-1].size if rows else 0)
 
 
 def _rows(data: bytes, room: int, count: int) -> list[list[Cell]]:
@@ -97,11 +107,10 @@ def _group(
     data: bytes, row: Sequence[Cell], boundaries: Sequence[tuple[str, frozenset[int]]], label: int, room: int
 ) -> list[str]:
     """One line of text and what stands under it."""
-    text = "".join(cell.shown for cell in row)
-    if any(unicodedata.bidirectional(character) in RIGHT_TO_LEFT for character in text):
+    if _runs_from_right_to_left(row):
         return [line for name, begins in boundaries for line in _cut_lines(name, _cut(data, row, begins), label, room)]
     marks = [[_mark(cell, begins) for cell in row] for _, begins in boundaries]
-    lines = [f"{'text':<{label}}  {text}"]
+    lines = [f"{'text':<{label}}  {''.join(cell.shown for cell in row)}"]
     for (name, _), each in zip(boundaries, marks, strict=True):
         ruled = "".join(mark + "-" * (cell.width - 1) for mark, cell in zip(each, row, strict=True))
         lines.append(f"{_label(name, label)}  {ruled}")
@@ -112,11 +121,13 @@ def _group(
     return lines
 
 
+def _runs_from_right_to_left(row: Sequence[Cell]) -> bool:
+    return any(unicodedata.bidirectional(sign) in RIGHT_TO_LEFT for cell in row for sign in cell.shown)
+
+
 def _cut_lines(name: str, cut: str, label: int, room: int) -> list[str]:
     """A cut behind a tokenizer's name, over as many lines as it takes."""
-    from rich.cells import chop_cells
-
-    parts = chop_cells(cut, room)
+    parts = with_whole_tokens(cut, room).split("\n")
     return [f"{_label(name if number == 0 else '', label)}  {part}" for number, part in enumerate(parts)]
 
 

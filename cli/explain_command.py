@@ -157,7 +157,7 @@ def _head(tokenizer: "Tokenizer", found: "Explanation") -> Iterator[str]:
     ids = ", ".join(str(tokenizer.id_of(token)) for token in first)
     name = shown(b"".join(first))
     yield f"{name}{more}: {how_many(count, 'token')}, {shown_cut(first)}{more}  (id {ids}{more})"
-    yield f"one pre-token: {_alternative_words(tokenizer, found.alternative)}"
+    yield f"one pre-token: {_alternative_words(tokenizer, found)}"
     if found.steps is None:
         yield f"its {len(found.piece):,} bytes are too many for a list of merges, which {LONGEST_PIECE} may have"
     elif len(found.piece) == 1:
@@ -189,15 +189,20 @@ def _states(found: "Explanation") -> list[tuple[bytes, ...]]:
     return states
 
 
-def _alternative_words(tokenizer: "Tokenizer", number: int | None) -> str:
+def _alternative_words(tokenizer: "Tokenizer", found: "Explanation") -> str:
+    from tokenizer.splits import alternatives
+
     split = tokenizer.split
-    if number is None:
-        return "the split pattern does not match it, so it is what lies between two matches"
-    words = ALTERNATIVES.get(split.name)
-    if words is not None and len(words) == len(split.alternatives):
-        return f"{words[number]} (alternative {number + 1} of {len(words)} of {split.name})"
-    pattern = split.alternatives[number].translate(_ESCAPED)
-    return f"alternative {number + 1} of {len(split.alternatives)} of its split pattern, {pattern}"
+    if found.split_step is None or found.alternative is None:
+        several = f" in any of its {len(split.steps)} steps" if split.before else ""
+        return f"the split pattern does not match it{several}, so it is what lies between two matches"
+    known = ALTERNATIVES.get(split.name, ())
+    among = alternatives(split.steps[found.split_step])
+    number = f"alternative {found.alternative + 1} of {len(among)}"
+    if len(known) == len(among):
+        return f"{known[found.alternative]} ({number} of {split.name})"
+    where = f"step {found.split_step + 1} of {len(split.steps)} of its split" if split.before else "its split pattern"
+    return f"{number} of {where}, {among[found.alternative].translate(_ESCAPED)}"
 
 
 def _missed_words(tokenizer: "Tokenizer", found: "Explanation", missed: "Missed") -> str:
@@ -254,6 +259,7 @@ def _explain_tables(tokenizer: "Tokenizer", found: Sequence["Explanation"], ther
         {
             "pre_token": number,
             **token_texts(each.piece),
+            "split_step": None if each.split_step is None else each.split_step + 1,
             "alternative": None if each.alternative is None else each.alternative + 1,
             "whole": each.whole,
             "tokens": len(each.tokens),
@@ -279,7 +285,7 @@ def _explain_tables(tokenizer: "Tokenizer", found: Sequence["Explanation"], ther
         _machine_table(
             "tok explain",
             "pre_token",
-            ("pre_token", "text", "bytes_hex", "alternative", "whole", "tokens", "ids"),
+            ("pre_token", "text", "bytes_hex", "split_step", "alternative", "whole", "tokens", "ids"),
             pieces,
             meta,
         ),

@@ -248,13 +248,12 @@ def _draw(tables: Sequence[Table]) -> None:
     for number, table in enumerate(tables):
         if number:
             console.print()
-        if table.picture is None or not table.picture_only:
+        if table.columns and (table.picture is None or not table.picture_only):
             console.print(drawn(table, console))
         elif table.title:
             console.print(Text(visible(table.title), style="bold"))
-        if table.picture is not None:
-            lines = "\n".join(table.picture(console.width, _has_blocks(console.encoding)))
-            console.print(Text(visible(lines), no_wrap=True, overflow="ignore"), crop=False)
+        if table.picture is not None and (lines := table.picture(console.width, _has_blocks(console.encoding))):
+            console.print(Text(visible("\n".join(lines)), no_wrap=True, overflow="ignore"), crop=False)
         if table.notes:
             console.print()
         for note in table.notes:
@@ -302,7 +301,9 @@ def drawn(table: Table, console: "Console") -> "RichTable | Text":
         return shown
     stacked = [title.plain] if title else []
     for row in rows:
-        stacked += ["", *(f"{column.title}: {cell}" for column, cell in zip(table.columns, row, strict=True))]
+        stacked.append("")
+        for column, cell in zip(table.columns, row, strict=True):
+            stacked.append(f"{column.title}: {cell}" if column.title else cell)
     return Text(with_whole_tokens("\n".join(stacked), console.width))
 
 

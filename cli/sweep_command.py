@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tokenizer.corpus import Chunk
     from tokenizer.sweeping import DocumentSplit
 
+HELD_OUT_SHARE = 0.1
 DEFAULT_SIZES = "512,1k,2k,4k,8k,16k,32k"
 PICTURES = (".svg", ".png")
 
@@ -49,14 +50,11 @@ PICTURES = (".svg", ".png")
     "--held-out-share",
     "share",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.1,
-    show_default=True,
     metavar="RATE",
-    help="Without --held-out: measure on this share of the documents, which are not learned from; one at least.",
+    help="Without --held-out: measure on this share of the documents, which are not learned from; one at least.  "
+    f"[default: {HELD_OUT_SHARE}]",
 )
-@click.option(
-    "--seed", type=int, default=1, show_default=True, metavar="N", help="Other documents are held out, e.g. --seed 2."
-)
+@click.option("--seed", type=int, metavar="N", help="Without --held-out: hold out others, e.g. --seed 2.  [default: 1]")
 @click.option(
     "--params",
     type=ParameterCount(),
@@ -74,8 +72,8 @@ def sweep(
     files: tuple[str, ...],
     sizes: tuple[int, ...],
     held_out: tuple[str, ...],
-    share: float,
-    seed: int,
+    share: float | None,
+    seed: int | None,
     params: int | None,
     dim: int | None,
     path: Path | None,
@@ -101,6 +99,12 @@ def sweep(
     """
     from tokenizer.sweeping import token_curve
 
+    if held_out and (share is not None or seed is not None):
+        given = "--seed" if share is None else "--held-out-share"
+        raise UsageError(
+            f"{given} says which documents are held out, and --held-out names them", hint="give one of the two"
+        )
+    share, seed = HELD_OUT_SHARE if share is None else share, 1 if seed is None else seed
     options = {"vocab_size": max(sizes), **learning}
     model = _model(params, dim)
     _check_before_training(options, min(sizes), path)

@@ -27,6 +27,7 @@ EXPLANATION = (
         "best for them."
     ),
 )
+END = 0.1  # of the sizes measured
 WORTH_TELLING = 0.05  # so much more of the text that was learned from goes into a token
 
 
@@ -79,6 +80,12 @@ class Sweep:
             self.curve.tokens, self.curve.first_size, self.model.params, self.model.dim
         )
 
+    @property
+    def is_least_at_end(self) -> bool:
+        """Whether that is among the last sizes measured, so that a larger one, if there can be one, may cost less."""
+        goes_on = self.training.ended in ("complete", "interrupted")
+        return goes_on and self.cheapest > max(self.curve.first_size, (1 - END) * self.curve.last_size)
+
     def cost_ratio(self, size: int) -> float:
         """What a size costs, the cheapest being 1."""
         return self.cost(size) / self.cost(self.cheapest)
@@ -122,8 +129,9 @@ def sweep_tables(sweep: Sweep, held_out: Mapping[str, Any]) -> list[Table]:
 
 
 def without_sums(tables: Sequence[Table]) -> list[Table]:
-    """The tables for people, to whom a step cost says something only beside the least one."""
-    return [replace(each, columns=[one for one in each.columns if one.key != "step_cost"]) for each in tables]
+    """The tables for people, to whom a step cost says something only beside the least one, and notes say the rest."""
+    left_out = ("step_cost", "is_least_at_end")
+    return [replace(each, columns=[one for one in each.columns if one.key not in left_out]) for each in tables]
 
 
 def _rows(sweep: Sweep) -> list[Row]:
@@ -181,8 +189,9 @@ def _optima_table(sweep: Sweep) -> Table:
         Column("step_cost_ratio", "Step cost", "right"),
         Column("is_extrapolated", "The fit is", show=lambda outside: "extrapolated" if outside else "within its range"),
         Column("is_beyond_measured", "Measured here", show=lambda beyond: "no" if beyond else "yes"),
+        Column("is_least_at_end", "At the end"),
     ]
-    rows = [_optimum_row(sweep, "this text", sweep.cheapest, None)]
+    rows = [_optimum_row(sweep, "this text", sweep.cheapest, None) | {"is_least_at_end": sweep.is_least_at_end}]
     for found in vocabulary_size.published_optima(sweep.model.params, sweep.model.dim):
         rows.append(_optimum_row(sweep, f"Tao, {found.approach}", found.vocab_size, found.is_extrapolated))
     notes = [*EXPLANATION, *_notes_on_optima(sweep, rows)]
@@ -196,8 +205,10 @@ def _notes_on_optima(sweep: Sweep, rows: Sequence[Row]) -> list[str]:
     assert sweep.model is not None
     low, high = (short_count(end) for end in vocabulary_size.FITTED)
     notes = []
-    if sweep.cheapest == sweep.curve.last_size:
-        notes.append(f"The cost still falls at {sweep.cheapest:,}, the last size measured: the least lies beyond.")
+    if sweep.is_least_at_end:
+        notes.append(
+            f"The cost still falls towards {sweep.curve.last_size:,}, the last size measured: the least may lie beyond."
+        )
     if sweep.cheapest == sweep.curve.first_size:
         notes.append("No merge pays on this text: bytes alone cost least.")
     if rows[-1]["is_extrapolated"]:
@@ -208,8 +219,13 @@ def _notes_on_optima(sweep: Sweep, rows: Sequence[Row]) -> list[str]:
     else:
         notes.append(f"Within its range: the published sizes were fitted to {low} to {high} parameters.")
     notes.append("Measured here: one training passes through all sizes up to its last, not only those of the table.")
-    if any(row["is_beyond_measured"] for row in rows):
+    if any(row["vocab_size"] > sweep.curve.last_size for row in rows):
         notes.append(f"Sizes above {sweep.curve.last_size:,} were not measured here, and what they cost is unknown.")
+    if any(row["vocab_size"] < sweep.curve.first_size for row in rows):
+        notes.append(
+            f"There are no sizes below {sweep.curve.first_size:,}, for every byte is a token: what was published is of "
+            "no use for so few parameters with such a width."
+        )
     return notes
 
 

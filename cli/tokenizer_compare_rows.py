@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from cli.aligned_text import aligned_lines
-from cli.chosen_tokenizer import shown_cut, tokenizers_meta
+from cli.aligned_text import aligned
+from cli.chosen_tokenizer import shown, shown_cut, tokenizers_meta
 from cli.output import Column, Table
 from tokenizer.metrics.corpus import Corpus, Lens
 from tokenizer.metrics.differences import Differences
@@ -22,7 +22,7 @@ LEVEL = 0.95
 FEWEST = 6  # documents, or what else is resampled; with fewer there is too little to draw from
 MOST_UNITS = 200  # more documents are dealt to so many groups, which are resampled as wholes
 LONGEST_CUT = 30  # tokens shown of one difference
-BEFORE = 24  # bytes shown before the first difference
+BEFORE = 24  # bytes, and columns, shown before the first difference
 EXCERPT = 1000  # bytes looked at for each line of aligned text
 PLAIN_WIDTH = 72  # columns of aligned text where there is no terminal
 
@@ -177,7 +177,7 @@ class Findings:
         """A row for each tokenizer with its boundaries in some lines of the excerpt, 72 columns wide."""
         if not self.excerpt:
             return []
-        _, size = aligned_lines(self.excerpt, self.begins, PLAIN_WIDTH, self.count)
+        size = aligned(self.excerpt, self.begins, PLAIN_WIDTH, self.count).size
         place = self._place(self._span[0], self._span[0] + size)
         return [
             {
@@ -195,9 +195,13 @@ def _whole(name: str, rows: Sequence[Row], keys: Sequence[str], meta: Row | None
 
 def _line_start(data: bytes, place: int, least: int) -> int:
     """Where to begin so that a place stands in sight: its line's beginning or a little before it, with a character."""
+    from rich.cells import cell_len
+
     start = max(data.rfind(b"\n", least, place) + 1, place - BEFORE, least)
     while start > least and data[start] & 0xC0 == 0x80:
         start -= 1
+    while cell_len(shown(data[start:place])) > BEFORE:  # bytes that are no characters take several columns
+        start += 1
     return start
 
 

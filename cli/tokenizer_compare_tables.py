@@ -1,9 +1,10 @@
 """What `tok compare` shows: every figure with what it is counted over, and where the tokenizers differ."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
-from cli.aligned_text import LEGEND, aligned_lines
+from cli.aligned_text import aligned
 from cli.amounts import how_many
 from cli.chosen_tokenizer import labels
 from cli.output import Column, Table
@@ -55,10 +56,12 @@ class Report:
         self._findings = findings
         self._corpus, self._wanted, self._measured = findings.corpus, findings.wanted, findings.measured
         self._names, self._rows = findings.names, findings.figures
-        self._labels = labels(self._names)
+        self._labels, self._files = labels(self._names), labels(self._corpus.files)
 
     def tables(self) -> list[Table]:
-        """The tables, in the order in which they are shown."""
+        """The tables, in the order in which they are shown; of no text only the sentence that there is none."""
+        if not self._corpus.data:
+            return [Table(COMMAND, [], [], notes=["There is no text: nothing can be counted."])]
         people = [self._figures(self._title(), BASIC, notes=self._notes())]
         if len(self._corpus.files) > 1:
             people.append(self._by_file())
@@ -84,7 +87,7 @@ class Report:
         return f"{files}{documents}{', '.join(how_many(*amount) for amount in amounts)}"
 
     def _notes(self) -> list[str]:
-        notes = [] if self._corpus.data else ["There is no text: nothing can be counted."]
+        notes = []
         found = {row["tokenizer"]: row for row in self._rows_of("bytes_per_token", None)}
         tokens = {name: found[name]["denominator"] for name in self._names}
         fewest, most = min(tokens, key=tokens.__getitem__), max(tokens, key=tokens.__getitem__)
@@ -100,7 +103,9 @@ class Report:
         )
         documents = int((self._corpus.sizes > 0).sum())
         if documents >= FEWEST:
-            notes.append(f"In brackets: 95% intervals over the {documents:,} documents, which are resampled as wholes.")
+            empty = len(self._corpus.documents) - documents
+            which = f"the {documents:,} documents that are not empty" if empty else f"the {documents:,} documents"
+            notes.append(f"In brackets: 95% intervals over {which}, which are resampled as wholes.")
         elif documents:
             few = "One document is" if documents == 1 else f"{documents} documents are"
             notes.append(f"{few} too few for intervals, which need {FEWEST}.")
@@ -135,7 +140,7 @@ class Report:
         rows = []
         for source in self._corpus.files:
             for name in self._names:
-                row: Row = {"source": source, "tokenizer": self._labels[name]}
+                row: Row = {"source": self._files[source], "tokenizer": self._labels[name]}
                 for metric in ("bytes_per_token", "characters_per_token", "tokens_per_word", "continued_words"):
                     found = next(each for each in self._rows_of(metric, source) if each["tokenizer"] == name)
                     row |= {metric: found["value"], "tokens": row.get("tokens", int(found["denominator"]))}
@@ -155,7 +160,7 @@ class Report:
         rows: dict[str, Row] = {}
         for found in self._rows:
             if found["metric"] == "parity":
-                row = rows.setdefault(found["source"], {"": found["source"]})
+                row = rows.setdefault(found["source"], {"": self._files[found["source"]]})
                 row[found["tokenizer"]] = worded(found, is_share=False)
         units = next(found["units"] for found in self._rows if found["metric"] == "parity")
         count = next(found["unit_count"] for found in self._rows if found["metric"] == "parity")
@@ -164,7 +169,7 @@ class Report:
             note = f"There are fewer than {FEWEST} {units} that could be paired, and so no intervals."
         if units == "files":
             note = "The files have different numbers of lines, so these cannot be paired, and there are no intervals."
-        title = f"Parity: tokens for each token of {self._corpus.files[0]}"
+        title = f"Parity: tokens for each token of {self._files[self._corpus.files[0]]}"
         return Table(COMMAND, self._columns("File"), list(rows.values()), title=title, notes=[note])
 
     def _bits(self) -> Table:
@@ -273,13 +278,10 @@ class Report:
 
     def _difference_table(self, rows: Sequence[Row]) -> Table:
         together: dict[tuple[Any, ...], Row] = {}
-        several = len(self._corpus.documents) > len(self._corpus.files)
         for row in rows:
             key = (row["which"], row["source"], row["document"], row["start_byte"])
-            place = f"{row['source']}, document {row['document']:,}" if several else row["source"]
-            one = together.setdefault(
-                key, {"which": row["which"], "place": f"{place}, byte {row['start_byte']:,}", "times": row["times"]}
-            )
+            place = f"{self._place(row)}, byte {row['start_byte']:,}"
+            one = together.setdefault(key, {"which": row["which"], "place": place, "times": row["times"]})
             one[f"cut {row['tokenizer']}"] = row["cut"]
         columns = [
             Column("which", "Which"),
@@ -288,20 +290,25 @@ class Report:
             *(Column(f"cut {name}", self._labels[name], show=str) for name in self._names),
         ]
         title = (
-            f"Cut differently: {self._findings.stretches:,} stretches between shared boundaries, "
+            f"Cut differently: {how_many(self._findings.stretches, 'stretch', 'stretches')} between shared boundaries, "
             f"{self._findings.different_bytes:,} of {len(self._corpus.data):,} bytes"
         )
         notes = ["Times: how many stretches have these bytes and are cut differently."]
         return Table(COMMAND, columns, list(together.values()), title=title, notes=notes)
 
+    def _place(self, row: Row) -> str:
+        """The file, and the document where files have several."""
+        several = len(self._corpus.documents) > len(self._corpus.files)
+        name = self._files[row["source"]]
+        return f"{name}, document {row['document']:,}" if several else name
+
     def _aligned_table(self, rows: Sequence[Row]) -> Table:
         def picture(width: int, blocks: bool) -> list[str]:  # noqa: ARG001 - it uses no block characters
             begins = [(self._labels[name], places) for name, places in self._findings.begins]
-            lines, _ = aligned_lines(self._findings.excerpt, begins, width, self._findings.count)
-            return ["", *lines, "", LEGEND]
+            lines, legend, _ = aligned(self._findings.excerpt, begins, width, self._findings.count)
+            return ["", *lines, "", *legend]
 
-        place = rows[0]
-        title = f"{place['source']} from byte {place['start_byte']:,} on"
+        title = f"{self._place(rows[0])} from byte {rows[0]['start_byte']:,} on"
         return Table(COMMAND, [], [], title=title, picture=picture, picture_only=True)
 
 
@@ -312,8 +319,9 @@ def worded(row: Row, *, is_share: bool) -> str:
         return "-"
     has_limits = low is not None and high is not None
     if is_share:
-        between = f" [{_points(low)}-{_points(high)}]" if has_limits else ""
-        return f"{_percent(value)}{between} ({row['numerator']:,.0f} of {row['denominator']:,.0f})"
+        digits = max(map(_digits, (value, low, high))) if has_limits else _digits(value)
+        between = f" [{_points(low, digits)}-{_points(high, digits)}]" if has_limits else ""
+        return f"{_points(value, digits)}%{between} ({row['numerator']:,.0f} of {row['denominator']:,.0f})"
     return f"{value:.2f}" + (f" [{low:.2f}-{high:.2f}]" if has_limits else "")
 
 
@@ -322,12 +330,17 @@ def _vocabulary_cost(bits: float) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{_points(share)}%"
+    return f"{_points(share, _digits(share))}%"
 
 
-def _points(share: float) -> str:
-    """A share in points: 0.256 -> "26", 0.0215 -> "2.1", 0.00027 -> "0.03", 1.0 -> "100"."""
+def _points(share: float, digits: int) -> str:
+    """A share in points with so many digits, of which none and all have none: 0.256 -> "26", 1.0 -> "100"."""
+    return f"{100 * share:.{digits if 0 < share < 1 else 0}f}"
+
+
+def _digits(share: float) -> int:
+    """How many digits a share has behind the point: 0.256 -> 0 (26%), 0.0215 -> 1 (2.1%), 0.00027 -> 2 (0.03%)."""
     points = 100 * share
     if 0 < points < 0.095:
-        return f"{points:.1g}" if points < 0.0095 else f"{points:.2f}"
-    return f"{points:.1f}" if 0 < points < 9.95 or 99 < points < 100 else f"{points:.0f}"
+        return max(2, -math.floor(math.log10(points)))
+    return 1 if 0 < points < 9.95 or 99 < points < 100 else 0

@@ -60,12 +60,13 @@ class Missed(NamedTuple):
 class Explanation:
     """All about one pre-token.
 
-    `alternative`: which of the split pattern's alternatives matched it, None for none. `whole`: it is in the vocabulary
+    `split_step` and `alternative`: what matched it, as in `splits.MatchedPiece`. `whole`: it is in the vocabulary
     and so is one token, whatever the steps would make of it. `steps` is None for a piece of more than LONGEST_PIECE
     bytes, of which `tokens` are known all the same.
     """
 
     piece: bytes
+    split_step: int | None
     alternative: int | None
     whole: bool
     steps: tuple[Step, ...] | None
@@ -83,16 +84,17 @@ def explain(tokenizer: Tokenizer, data: bytes) -> Iterator[Explanation]:
         UserError: the text holds a byte that has no token.
     """
     tokenizer.count(data, disallowed_special=())  # which refuses such a byte
-    for text, alternative in tokenizer.split.matched_pieces(as_text(data)):
+    for text, split_step, alternative in tokenizer.split.matched_pieces(as_text(data)):
         piece = piece_bytes(text)
         whole = tokenizer.whole_pieces and tokenizer.id_of(piece) is not None
         if len(piece) > LONGEST_PIECE:
             tokens = tuple(map(tokenizer.token_bytes, tokenizer.encode(piece, disallowed_special=())))
-            yield Explanation(piece, alternative, whole, None, tokens, ())
+            yield Explanation(piece, split_step, alternative, whole, None, tokens, ())
             continue
         steps, parts = merge_steps(tokenizer, piece)
         tokens = (piece,) if whole else parts
-        yield Explanation(piece, alternative, whole, steps, tokens, tuple(_missed(tokenizer, piece, tokens, steps)))
+        missed = tuple(_missed(tokenizer, piece, tokens, steps))
+        yield Explanation(piece, split_step, alternative, whole, steps, tokens, missed)
 
 
 def merge_steps(tokenizer: Tokenizer, piece: bytes) -> tuple[tuple[Step, ...], tuple[bytes, ...]]:

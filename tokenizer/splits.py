@@ -6,9 +6,10 @@ text differently (`\s++$` takes it whole), so the two are different patterns her
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from typing import NamedTuple
 
 from tokenizer import patterns
 from tokenizer.errors import UsageError
@@ -75,6 +76,17 @@ def piece_bytes(piece: str) -> bytes:
     return piece.encode("utf-8", "surrogateescape")
 
 
+class MatchedPiece(NamedTuple):
+    """A piece with the first step of its split that matched all of it, and that step's alternative, both from 0.
+
+    Both are None for what lies between matches.
+    """
+
+    text: str
+    step: int | None = None
+    alternative: int | None = None
+
+
 @dataclass(frozen=True)
 class Split:
     r"""A way of cutting text: a name, the regex, and whose reading of the regex is meant.
@@ -94,7 +106,7 @@ class Split:
     before: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for pattern in (*self.before, self.pattern):
+        for pattern in self.steps:
             _compile(pattern, self.dialect, 0x7F)
 
     def pieces(self, text: str) -> list[str]:
@@ -105,37 +117,38 @@ class Split:
         if not self.before:
             return _cut(_compile(self.pattern, self.dialect, _extent(text)), text)
         pieces = [text] if text else []
-        for pattern in (*self.before, self.pattern):
+        for pattern in self.steps:
             expression = _compile(pattern, self.dialect, _extent(text))
             pieces = [smaller for piece in pieces for smaller in _cut(expression, piece)]
         return pieces
 
     def matches(self, text: str) -> bool:
         """Whether the pattern matches anything in a text."""
-        steps = (_compile(pattern, self.dialect, _extent(text)) for pattern in (*self.before, self.pattern))
-        return any(step.search(text) for step in steps)
+        return any(_compile(pattern, self.dialect, _extent(text)).search(text) for pattern in self.steps)
 
     @property
-    def alternatives(self) -> tuple[str, ...]:
-        r"""The alternatives of the (last) pattern, of which the first that matches at a place cuts there.
+    def steps(self) -> tuple[str, ...]:
+        """The patterns of all steps, the first step first."""
+        return (*self.before, self.pattern)
 
-        Example: Split("regex", r"\d+|[a-z|]+").alternatives == (r"\d+", "[a-z|]+")
-        """
-        return _alternatives(self.pattern)
-
-    def matched_pieces(self, text: str) -> list[tuple[str, int | None]]:
-        """The pieces, each with the number of the alternative that matched it; None for what lies between matches."""
-        texts = replace(self, pattern=self.before[-1], before=self.before[:-1]).pieces(text) if self.before else [text]
-        found = []
-        for part in texts:
-            expression = _compile(self.pattern, self.dialect, _extent(part))
-            each = [_compile(one, self.dialect, _extent(part)) for one in self.alternatives]
-            start = 0
-            for piece in _cut(expression, part):
-                end = start + len(piece)
-                ends = [match.end() if (match := one.match(part, start)) else None for one in each]
-                found.append((piece, ends.index(end) if end in ends else None))
-                start = end
+    def matched_pieces(self, text: str) -> list[MatchedPiece]:
+        """The pieces, each with what matched it."""
+        found = [MatchedPiece(text)] if text else []
+        for step, pattern in enumerate(self.steps):
+            expression = _compile(pattern, self.dialect, _extent(text))
+            each = [_compile(one, self.dialect, _extent(text)) for one in alternatives(pattern)]
+            before, found = found, []
+            for whole in before:
+                start = 0
+                for piece in _cut(expression, whole.text):
+                    ends = [match.end() if (match := one.match(whole.text, start)) else None for one in each]
+                    start += len(piece)
+                    if piece == whole.text and whole.step is not None:  # a later step left it as it was
+                        found.append(whole)
+                    elif start in ends:
+                        found.append(MatchedPiece(piece, step, ends.index(start)))
+                    else:
+                        found.append(MatchedPiece(piece))
         return found
 
     def split_spans(self, data: bytes) -> list[tuple[int, int]]:
@@ -180,8 +193,13 @@ def _extent(text: str) -> int:
 
 
 @cache
-def _alternatives(pattern: str) -> tuple[str, ...]:
-    """A pattern cut at the bars that stand in no group and in no set."""
+def alternatives(pattern: str) -> tuple[str, ...]:
+    r"""The alternatives of a pattern, of which the first that matches at a place cuts there.
+
+    They lie between the bars that stand in no group and in no set.
+
+    Example: alternatives(r"\d+|[a-z|]+") == (r"\d+", "[a-z|]+")
+    """
     cuts, depth, in_set, position = [-1], 0, False, 0
     while position < len(pattern):
         sign = pattern[position]

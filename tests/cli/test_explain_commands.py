@@ -17,7 +17,7 @@ from cli.alt_command import MOST_CUT
 from cli.explain_command import ALTERNATIVES, MOST_EXPLAINED
 from cli.main import needlepoint
 from tokenizer import load_tokenizer
-from tokenizer.splits import make_split
+from tokenizer.splits import alternatives, make_split
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -113,7 +113,7 @@ def both() -> tiktoken.Encoding:
 
 def test_every_alternative_of_the_named_splits_has_its_words() -> None:
     for name, words in ALTERNATIVES.items():
-        assert len(words) == len(make_split(name).alternatives), name
+        assert len(words) == len(alternatives(make_split(name).pattern)), name
 
 
 def test_a_narrow_terminal_leaves_out_what_lost_and_keeps_its_lines_whole() -> None:

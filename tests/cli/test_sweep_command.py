@@ -125,6 +125,27 @@ def test_the_cost_by_hand_and_the_published_sizes_beside_it(corpus):
         assert (row["is_extrapolated"], row["is_beyond_measured"], row["step_cost_ratio"]) == (True, True, None)
 
 
+def test_a_best_size_at_the_end_of_what_was_measured_is_marked(corpus):
+    def best(texts, *options):
+        result = run(texts, "--params", "33M", *options, "--jsonl")
+        is_said = "The cost still falls towards" in result.stderr
+        return rows(result)["optima"][0]["vocab_size"], rows(result)["optima"][0]["is_least_at_end"], is_said
+
+    unseen = ("--held-out", corpus.parent / "unseen.txt")
+    size, *at_end = best(corpus, *unseen, "--dim", "660000", "--sizes", "32k")
+    assert at_end == [False, False]  # there is no pair left, and so no larger vocabulary
+    assert best(corpus, *unseen, "--dim", "660000", "--sizes", str(size)) == (size, True, True)
+    stories = Path(__file__).parents[2] / "samples" / "stories"
+    assert best(stories, "--dim", "20000", "--sizes", "2k")[1:] == (False, False)
+
+
+def test_a_published_size_below_that_of_the_bytes_is_told(corpus):
+    result = run(corpus, "--sizes", "300", "--params", "33M", "--dim", "20000", "--jsonl")
+    assert [row["vocab_size"] for row in rows(result)["optima"][1:]] == [147, 157]
+    assert "There are no sizes below 256" in result.stderr
+    assert "were not measured here, and what they cost" not in result.stderr
+
+
 @pytest.mark.parametrize(("params", "said"), [("33M", False), ("2.9b", False), ("20M", True), ("70B", True)])
 def test_what_is_extrapolated_is_said(corpus, params, said):
     result = run(corpus, "--sizes", "300,8k", "--params", params, "--dim", "4096")
@@ -237,6 +258,8 @@ class TestPicture:
         (["--params", "0.2", "--dim", "512"], 2, "'0.2' is not a number of parameters"),
         (["--params", "33M", "--dim", "0"], 2, "--dim"),
         (["--held-out-share", "1"], 2, "--held-out-share"),
+        (["--held-out", "x", "--held-out-share", "0.1"], 2, "--held-out-share says which documents are held out"),
+        (["--held-out", "x", "--seed", "1"], 2, "--seed says which documents are held out"),
         (["--split", "[a-"], 2, "split pattern is wrong"),
         (["-o", "sweep.gif"], 2, "let it end in .svg or .png"),
         (["-o", "nowhere/at/all.svg"], 1, "nowhere/at"),

@@ -8,6 +8,7 @@ import pty
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ import tiktoken
 from click.testing import CliRunner, Result
 from scipy import stats
 
-from cli.aligned_text import aligned_lines
+from cli.aligned_text import CUT_LEGEND, LEGEND, aligned
 from cli.chosen_tokenizer import labels
 from cli.main import needlepoint
 from cli.tokenizer_compare_rows import ALIGNED_KEYS, DIFFERENCE_KEYS, METRIC_KEYS, limits
+from cli.tokenizer_compare_tables import worded
 from probes.resampling import resampled_means
 from tokenizer import Tokenizer, load_tokenizer
 from tokenizer.metrics.figures import Ratio
@@ -203,6 +205,71 @@ def test_an_interval_is_scipys_but_for_the_widening_for_few_units() -> None:
     assert (wide[1] - wide[0]) / 3.92 == pytest.approx(expected, rel=0.2)
 
 
+@pytest.mark.parametrize(
+    ("value", "low", "high", "words"),
+    [
+        (0.256, None, None, "26% (1 of 2)"),
+        (0.0215, None, None, "2.1% (1 of 2)"),
+        (0.00027, None, None, "0.03% (1 of 2)"),
+        (0.00003, None, None, "0.003% (1 of 2)"),
+        (0.99, 0.986, 0.993, "99.0% [98.6-99.3] (1 of 2)"),
+        (0.2, 0.0, 0.31, "20% [0-31] (1 of 2)"),
+        (0.05, 0.0, 0.123, "5.0% [0-12.3] (1 of 2)"),
+        (1.0, 1.0, 1.0, "100% [100-100] (1 of 2)"),
+        (0.0, None, None, "0% (1 of 2)"),
+        (None, None, None, "-"),
+    ],
+)
+def test_a_share_and_its_limits_have_as_many_digits(
+    value: float | None, low: float | None, high: float | None, words: str
+) -> None:
+    row = {"value": value, "low": low, "high": high, "numerator": 1, "denominator": 2}
+    assert worded(row, is_share=True) == words
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """What people see on a terminal of so many columns."""
+    for module in ("tables", "output"):  # in this order, for the first takes its name from the second
+        monkeypatch.setattr(f"cli.{module}.on_terminal", lambda: True)
+
+    def seen(columns: int, *arguments: str) -> str:
+        monkeypatch.setenv("COLUMNS", str(columns))
+        return run(*arguments).stdout
+
+    return seen
+
+
+def test_where_a_difference_is_names_the_document_and_the_file(seen: Callable[..., str], tmp_path: Path) -> None:
+    documents = ["the same", "", "straße überall"]
+    path = tmp_path / "some.jsonl"
+    path.write_text("".join(json.dumps({"text": one}) + "\n" for one in documents), encoding="utf-8")
+    printed = seen(100, "gpt2", "o200k", "-i", str(path), "-n", "1")
+    assert "some.jsonl, document 3 from byte 0 on" in printed
+    assert str(tmp_path) not in printed
+    assert "3 documents" in printed
+    assert "2 documents are too few" in printed
+
+
+def test_the_first_difference_is_in_sight(seen: Callable[..., str], tmp_path: Path) -> None:
+    path = tmp_path / "some.bin"
+    path.write_bytes(b"\xff" * 200 + "straße".encode() + b"\xff" * 200)
+    printed = seen(60, "gpt2", "o200k", "-i", str(path), "-n", "1")
+    assert re.search(r"^ +\^", printed, re.MULTILINE)
+
+
+def test_what_has_no_title_begins_a_card_and_no_text_is_only_told(seen: Callable[..., str], tmp_path: Path) -> None:
+    cards = seen(20, "gpt2", "o200k", "-i", GERMAN, "-n", "0")
+    assert "\ntokens\ngpt2: 497\n" in cards
+    assert "\n: " not in cards
+    (tmp_path / "empty.txt").touch()
+    assert seen(60, "gpt2", "o200k", "-i", str(tmp_path / "empty.txt"), "--all").split("\n") == [
+        "",
+        "There is no text: nothing can be counted.",
+        "",
+    ]
+
+
 def test_that_there_is_no_text_is_told(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").touch()
     (tmp_path / "word.txt").write_text("word", encoding="utf-8")
@@ -260,7 +327,8 @@ def test_any_bytes_have_figures(data: bytes, toy: str) -> None:
 def test_marks_stand_under_their_characters() -> None:
     text = "aé\n東b".encode()  # a 0, é 1-2, line end 3, 東 4-6, b 7
     begins = [("one", frozenset({0, 1, 4, 5, 7})), ("other", frozenset({0, 2, 3, 4, 7}))]
-    lines, end = aligned_lines(text, begins, 60, 2)
+    lines, legend, end = aligned(text, begins, 60, 2)
+    assert legend == [LEGEND]
     assert lines == [
         "text   aé⏎東b",
         "one    ||-+-|",
@@ -268,15 +336,18 @@ def test_marks_stand_under_their_characters() -> None:
         "        ^^^",
     ]
     assert end == len(text)
-    assert aligned_lines(b"", begins, 60, 2) == ([], 0)
-    narrow, shown = aligned_lines(b"x" * 100, [("a" * 40, frozenset())], 30, 2)
+    assert aligned(b"", begins, 60, 2) == ([], [], 0)
+    narrow, _, shown = aligned(b"x" * 100, [("a" * 40, frozenset())], 30, 2)
     assert shown == 28
     assert max(map(len, narrow)) == 30
 
 
 def test_what_runs_from_right_to_left_is_cut_and_not_ruled() -> None:
-    lines, _ = aligned_lines("אב ג".encode(), [("one", frozenset({0, 2, 4})), ("two", frozenset({0, 4}))], 60, 1)
+    begins = [("one", frozenset({0, 2, 4})), ("two", frozenset({0, 4}))]
+    lines, legend, _ = aligned("אב ג".encode(), begins, 60, 1)
     assert lines == ["one   א|ב|·ג", "two   אב|·ג"]
+    assert legend == [CUT_LEGEND]
+    assert aligned(f"{'a' * 60}א".encode(), begins, 60, 2).legend == [LEGEND, CUT_LEGEND]
 
 
 def test_people_read_files_without_their_directories_where_that_tells_them_apart() -> None:
@@ -305,7 +376,7 @@ def test_a_person_sees_it_all_in_sixty_columns(toy: str) -> None:
     text = " ".join(" ".join(lines).split())
     for words in (
         "bytes per token",
-        "Parity: tokens for each token of samples/parallel/english.txt",
+        "Parity: tokens for each token of english.txt",
         "Bits per byte, of ",
         "Boundaries inside documents",
         "Shannon entropy, of log2 of the vocabulary",

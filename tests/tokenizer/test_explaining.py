@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tokenizer import load_tokenizer
 from tokenizer.encoding import Tokenizer
 from tokenizer.explaining import LONGEST_PIECE, Explanation, explain, merge_steps
-from tokenizer.splits import Split, make_split
+from tokenizer.splits import Split, alternatives, make_split
 
 WORDS = 2_500  # of each of four vocabularies
 LETTERS = "etaoinshrdlucmfwypvbgkqjxz"
@@ -148,7 +148,7 @@ def test_a_long_piece_has_its_tokens_and_no_steps() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "alternatives"),
+    ("pattern", "expected"),
     [
         (r"\d+|[a-z|]+", (r"\d+", "[a-z|]+")),
         (r"(?:a|b)|\||[^|]", ("(?:a|b)", r"\|", "[^|]")),
@@ -156,16 +156,37 @@ def test_a_long_piece_has_its_tokens_and_no_steps() -> None:
         ("a", ("a",)),
     ],
 )
-def test_a_pattern_is_cut_at_the_bars_that_stand_in_nothing(pattern: str, alternatives: tuple[str, ...]) -> None:
-    assert Split("regex", pattern).alternatives == alternatives
+def test_a_pattern_is_cut_at_the_bars_that_stand_in_nothing(pattern: str, expected: tuple[str, ...]) -> None:
+    assert alternatives(pattern) == expected
 
 
 def test_the_alternative_that_matched_is_named() -> None:
     split = make_split("cl100k")
     found = split.matched_pieces("It's 3!\n  x ")
-    assert found == [("It", 1), ("'s", 0), (" ", 7), ("3", 2), ("!\n", 3), (" ", 6), (" x", 1), (" ", 4)]
-    assert [piece for piece, _ in found] == split.pieces("It's 3!\n  x ")
+    expected = [("It", 1), ("'s", 0), (" ", 7), ("3", 2), ("!\n", 3), (" ", 6), (" x", 1), (" ", 4)]
+    assert found == [(piece, 0, alternative) for piece, alternative in expected]
+    assert [one.text for one in found] == split.pieces("It's 3!\n  x ")
 
 
 def test_what_lies_between_matches_has_no_alternative() -> None:
-    assert make_split(r"[a-z]+|\d").matched_pieces("ab-1") == [("ab", 0), ("-", None), ("1", 1)]
+    found = make_split(r"[a-z]+|\d").matched_pieces("ab-1")
+    assert found == [("ab", 0, 0), ("-", None, None), ("1", 0, 1)]
+
+
+def test_of_several_steps_the_first_that_matched_the_piece_is_named() -> None:
+    split = Split("regex", r"!|\p{L}{2}|\p{L}|\p{N}+", "huggingface", (r"\p{N}{1,3}", r"[a-c]+|[一-龥]+"))
+    text = "東京12345abxyz !?"
+    assert split.matched_pieces(text) == [
+        ("東京", 1, 1),
+        ("123", 0, 0),
+        ("45", 0, 0),
+        ("ab", 1, 0),
+        ("xy", 2, 1),
+        ("z", 2, 2),
+        (" ", None, None),
+        ("!", 2, 0),
+        ("?", None, None),
+    ]
+    smaller = Split("regex", "a", "huggingface", ("[ab]+",)).matched_pieces("ab")  # cut again, it is no match of step 1
+    assert smaller == [("a", 1, 0), ("b", None, None)]
+    assert split.matched_pieces("") == []
