@@ -298,7 +298,7 @@ def tokenizer_from_ranks(name: str, content: bytes, source: str | None = None) -
 
 
 def _tokenizer(name: str, ranks: Mapping[bytes, int], source: str | None = None) -> Tokenizer:
-    """Ranks are 0, 1, 2 ..., so their number says which ids are taken."""
+    """Published ranks are 0, 1, 2 ..., so their number says which ids are taken."""
     if taken := [one for one in RANKS[name].special_tokens.values() if one < len(ranks)]:
         raise UserError(
             f"{source or name} is not {name}: the id {min(taken)} belongs to one of its special tokens",

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import tiktoken
 
 from tokenizer import UsageError, UserError, load_tokenizer, registry
 from tokenizer.formats.tiktoken import format_ranks, parse_ranks
+from tokenizer.linting import lint
 from tokenizer.training import train_on
 
 BYTES = format_ranks({bytes([byte]): byte for byte in range(256)})
@@ -149,10 +151,10 @@ def test_what_a_file_does_not_say_may_stand_behind_its_name(tmp_path: Path, rank
         (BYTES + b"YW%I= 256\n", "line 257: the token is not base64"),
         (BYTES + b"YQ== 256\n", "line 257: the token is already in line 98"),
         (BYTES + b"YWI= 7\n", "line 257: the rank 7 is already in line 8"),
-        (BYTES + b"YWI= 300\n", "has no token of rank 256"),
+        (BYTES + b"YWI= 256\nYWM= 2147483648\n", "line 258: the rank 2147483648 is too large"),
         (BYTES + b"\n", "line 257"),
         (BYTES + b"YWI= -1\n", "line 257: it should be"),
-        (BYTES.split(b"\n", 1)[1], "has no token of rank 0"),
+        (BYTES.split(b"\n", 1)[1], "has no token for the byte 0x00"),
         (b"", "has no token for the byte 0x00"),
     ],
 )
@@ -162,6 +164,20 @@ def test_tiktoken_files_that_are_wrong(content: bytes, message: str, tmp_path: P
     with pytest.raises(UserError, match=message) as failure:
         load_tokenizer(str(path))
     assert str(path) in str(failure.value)
+
+
+def test_a_tiktoken_file_may_have_holes(tmp_path: Path, fuzz_texts: Callable[..., list[str]]) -> None:
+    path = tmp_path / "p.tiktoken"
+    path.write_bytes(BYTES + b"YWI= 256\nYWJh 258\nICA= 1000\n")
+    ours = load_tokenizer(f"{path}?split=gpt2&special=<|end|>=257")
+    ranks = {bytes([byte]): byte for byte in range(256)} | {b"ab": 256, b"aba": 258, b"  ": 1000}
+    theirs = tiktoken.Encoding("p", pat_str=ours.split.pattern, mergeable_ranks=ranks, special_tokens={"<|end|>": 257})
+    for text in ["ababa  x<|end|>", *fuzz_texts(50, "holes")]:
+        assert ours.encode(text, allowed_special="all") == theirs.encode(text, allowed_special="all")
+    assert lint(ours).holes == [(259, 999)]
+    for taken in (256, 1000):
+        with pytest.raises(UserError, match="another token has it"):
+            load_tokenizer(f"{path}?split=gpt2&special=<|end|>={taken}")
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])

@@ -10,7 +10,7 @@ from tokenizer.errors import UserError
 from tokenizer.formats.files import read_bytes
 from tokenizer.formats.kept import LARGE, kept_ranks
 from tokenizer.formats.recipes import check_no_holes, check_no_literals, check_ranks
-from tokenizer.formats.vocabulary import check_special
+from tokenizer.formats.vocabulary import LARGEST_ID, check_special
 from tokenizer.patterns import parse
 from tokenizer.splits import Split
 
@@ -38,7 +38,7 @@ def read(path: Path, name: str, split: Split, special_tokens: Mapping[str, int |
             raise UserError(
                 f"{path} does not say the id of the special token {token!r}", hint=f"say it: --special '{token}=ID'"
             )
-        for taken in (range(len(vocabulary)), specials.values()):
+        for taken in (vocabulary.values(), specials.values()):
             check_special(token, one, taken, str(path))
         specials[token] = one
     return Tokenizer(
@@ -81,7 +81,8 @@ def single_pattern(split: Split) -> str:
 def parse_ranks(content: bytes, source: str) -> dict[bytes, int]:
     r"""Read the lines of a `.tiktoken` file; `source` names it in messages.
 
-    The ranks must be 0, 1, 2 ... in any order, and all 256 single bytes must be there.
+    No rank may stand twice, and all 256 single bytes must be there. Some may be absent: that of a special token is in
+    p50k_base.
 
     Example: a file whose first line is `IQ== 0` gives {b"!": 0, ...}
 
@@ -100,7 +101,8 @@ def parse_ranks(content: bytes, source: str) -> dict[bytes, int]:
         ranks = dict(zip(tokens, list(map(int, words[1::2])), strict=True))
     except ValueError:
         raise _first_bad_line(content, source) from None
-    if len(ranks) != count or sorted(ranks.values()) != list(range(len(ranks))) or b"" in ranks:
+    given = set(ranks.values())
+    if len(given) != count or min(given, default=0) < 0 or max(given, default=0) >= LARGEST_ID or b"" in ranks:
         raise _first_bad_line(content, source)
     missing = [byte for byte in range(256) if bytes([byte]) not in ranks]
     if missing:
@@ -136,6 +138,7 @@ def _first_bad_line(content: bytes, source: str) -> UserError:
             return _wrong(source, f"{where}: the token is already in line {tokens[token]}")
         if rank in line_of_rank:
             return _wrong(source, f"{where}: the rank {rank} is already in line {line_of_rank[rank]}")
+        if rank >= LARGEST_ID:
+            return _wrong(source, f"{where}: the rank {rank} is too large")
         tokens[token] = line_of_rank[rank] = number
-    hole = next(rank for rank in range(len(tokens) + 1) if rank not in line_of_rank)
-    return _wrong(source, f"has no token of rank {hole}")
+    raise AssertionError("no line is wrong")
