@@ -42,9 +42,11 @@ def shown(token: bytes) -> str:
 
     Example: shown(b" a\n") == "·a⏎"; shown(b"\xf0\x9f") == "⟨F0 9F⟩"
     """
-    from cli.token_pieces import shapes
+    from cli.token_pieces import WHITE_SPACE, shapes
 
-    return next(shapes([token])).signs if token else ""
+    if token.isascii() and (text := token.decode()).isprintable():  # so are most, and they are quick to write
+        return text.replace(" ", WHITE_SPACE[" "])
+    return next(shapes([token])).signs
 
 
 def token_column(output: "OutputOptions") -> "Column":

@@ -81,9 +81,10 @@ def shapes(tokens: Sequence[bytes]) -> Iterator[Shape]:
     Example: [b"a ", b"\xc3", b"\xa9"] -> "a·", "é⟨C3⟩", "⟨A9⟩".
     """
     alone = _Alone()
-    together = _Together()
+    together: _Together | None = None
     done = 0
     for first, end in _sharing(tokens):
+        together = _Together() if together is None else together
         if done < first:
             yield from map(alone.__getitem__, tokens[done:first])
         yield from together[tuple(tokens[first:end])]

@@ -3,6 +3,7 @@
 import re
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,8 +166,8 @@ def _print_listing(tokenizer: "Tokenizer", found: list[tuple[int, bytes]]) -> No
     r"""A line for each token: `[left][right] -> [token] id`, or `[token] id` where it has no parts."""
     from tokenizer.recipes import Recipes
 
-    recipes = Recipes(tokenizer)
+    recipes, words = Recipes(tokenizer), cache(shown)  # most tokens are parts of others
     for one, token in found:
         recipe = recipes.of(token) if tokenizer.id_of(token) == one else None
-        parts = "".join(f"[{shown(part)}]" for part in recipe) + " -> " if recipe else ""
-        sys.stdout.write(visible(f"{parts}[{shown(token)}] {one}") + "\n")
+        parts = "".join(f"[{words(part)}]" for part in recipe) + " -> " if recipe else ""
+        sys.stdout.write(visible(f"{parts}[{words(token)}] {one}") + "\n")
