@@ -12,7 +12,7 @@ from tokenizer.automaton import DEAD, END, START, Automaton, automaton
 from tokenizer.kernels import automata as kernels
 from tokenizer.kernels.compiling import make_ready
 from tokenizer.kernels.memory import Fields, allocate, borrow
-from tokenizer.kernels.scanning import SPLITS, class_table, find_pieces
+from tokenizer.kernels.scanning import SPLITS, class_table, find_pieces, find_pieces_of_texts
 from tokenizer.safe_cuts import cuts_safely
 from tokenizer.splits import MODEL_PATTERNS, NAMED_PATTERNS, Split
 
@@ -23,6 +23,7 @@ _SCANNED = {(pattern, "tiktoken"): name for name, pattern in (NAMED_PATTERNS | M
     (pattern, "huggingface"): name for name, pattern in MODEL_PATTERNS.items()
 }
 _BATCH = 1 << 16  # pieces that are scanned at a time
+_SHORT = 1 << 20  # bytes of several texts, which are scanned in a moment
 _MOST_LINKS = 1000  # states of a chain; real ones have fewer than a hundred
 _FEW_RANGES, _FEW_BYTES = 4, 32  # with more, of ASCII, it is not quicker to look for them than to try everywhere
 
@@ -149,11 +150,16 @@ def _first_bytes(step: Automaton) -> list[tuple[int, int]]:
 
 
 def _scanned(scanner: int, data: bytes | memoryview, text_ends: Numbers) -> Numbers:
-    text, room = borrow(data), allocate(8 * _BATCH)
+    text, table = borrow(data), class_table()
+    if text_ends.size > 1 and len(data) <= _SHORT:
+        room, given = allocate(8 * len(data)), borrow(text_ends)
+        count = find_pieces_of_texts(scanner, table.address, text.address, given.address, text_ends.size, room.address)
+        return room.view(np.int64)[:count]
+    room = allocate(8 * _BATCH)
     found, start = [], 0
     for end in text_ends.tolist():
         while start < end:
-            count = find_pieces(scanner, class_table().address, text.address, start, end, room.address, _BATCH)
+            count = find_pieces(scanner, table.address, text.address, start, end, room.address, _BATCH)
             found.append(room.view(np.int64)[:count].copy())
             start = int(found[-1][-1])
     return np.concatenate(found) if found else np.empty(0, np.int64)

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from itertools import accumulate, product
-from typing import TypeVar
+from itertools import accumulate, compress, islice, product
+from typing import TYPE_CHECKING, TypeVar
 
 from tokenizer import engines
 from tokenizer.encoding import Tokenizer
@@ -21,10 +21,15 @@ from tokenizer.recipes import Recipes
 from tokenizer.splits import NO_SPLIT, Split
 from tokenizer.unicode_classes import LAST_CODE_POINT, category, category_runs, white_space
 
+if TYPE_CHECKING:
+    from tokenizer.compiled_splits import CompiledSplit
+
 Found = TypeVar("Found")
+Surrounding = tuple[bytes, bytes]  # what stands before a token, and what behind it
 
 # Set beside a token, to find a text in which it comes about.
 NEIGHBOURS = ("", " ", "a", "A", "s", "1", ".", "'", "/", "\n", "\r\n", "\t", "(", "é", "中", "\u0301")
+FEW = 8  # surroundings; most tokens come about in one of so many
 LONGEST_TAIL = 3  # bytes of a character after its first
 MOST_COMPLETIONS = 64  # characters that are tried for the missing bytes of a token, ...
 MOST_CHARACTERS = 5_000  # ... and if none of them will do
@@ -153,11 +158,34 @@ class _Linter:
 
     def _comes_about(self, token: bytes) -> bool:
         """Whether a text was found whose tokens have this one, where it was put."""
-        return any(self._stands_in(before, token, after) for before, after in _surroundings(token)) or any(
-            self._stands_in(before, token, after) for before, after in self._with_it(token, _more_surroundings(token))
-        )
+        surroundings = iter(_surroundings(token))
+        for some in (islice(surroundings, FEW), self._uncut(token, surroundings)):
+            if any(self._stands_in(before, token, after) for before, after in some):
+                return True
+        more = self._uncut(token, _more_surroundings(token))
+        return any(self._stands_in(before, token, after) for before, after in self._with_it(token, more))
 
-    def _with_it(self, token: bytes, surroundings: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    @cached_property
+    def _split(self) -> "CompiledSplit | None":
+        module = engines.compiled_module("tokenizer.compiled_splits")
+        return None if module is None else module.CompiledSplit(self._tokenizer.split)
+
+    def _uncut(self, token: bytes, surroundings: Iterable[Surrounding]) -> Iterator[Surrounding]:
+        """Those in which the token is not cut by the split, as far as that is quickly told; in others it is nowhere."""
+        surroundings = list(surroundings)
+        if self._split is None or not surroundings:
+            yield from surroundings
+            return
+        import numpy as np
+
+        texts = [before + token + after for before, after in surroundings]
+        text_ends = np.cumsum(list(map(len, texts)))
+        ends = text_ends - [len(after) for _, after in surroundings]  # of the token
+        piece_ends = self._split.piece_ends(b"".join(texts), text_ends)
+        is_whole = piece_ends[np.searchsorted(piece_ends, ends - len(token), "right")] >= ends
+        yield from compress(surroundings, is_whole)
+
+    def _with_it(self, token: bytes, surroundings: Iterable[Surrounding]) -> Iterator[Surrounding]:
         """Those of very many surroundings in which the token is found somewhere, all tried together."""
         absent = self._tokenizer.absent_bytes
         pairs = [
@@ -192,27 +220,33 @@ def utf8_form(token: bytes) -> str:
     return "partial"
 
 
-def _surroundings(token: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _surroundings(token: bytes) -> Iterator[Surrounding]:
     """Texts to set before and behind a token, so that all is UTF-8."""
     if utf8_form(token) == "whole":
-        yield from ((before.encode(), after.encode()) for before, after in product(NEIGHBOURS, repeat=2))
+        yield from _neighbours()
         return
     for left, right in _completions(token):
         for before, after in (("", ""), (" ", " "), ("a", "a"), ("中", "中")):
             yield before.encode() + left, right + after.encode()
 
 
-def _more_surroundings(token: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _more_surroundings(token: bytes) -> Iterator[Surrounding]:
     """Very many more, for those few tokens that came about in none of the others."""
-    if utf8_form(token) == "whole":
-        for one, other in product(NEIGHBOURS, map(chr, range(0x20, 0x7F))):
-            yield one.encode(), other.encode()
-            yield other.encode(), one.encode()
-        return
-    yield from _completions(token, most=MOST_CHARACTERS)
+    yield from _more_neighbours() if utf8_form(token) == "whole" else _completions(token, most=MOST_CHARACTERS)
 
 
-def _completions(token: bytes, most: int = MOST_COMPLETIONS) -> Iterator[tuple[bytes, bytes]]:
+@cache
+def _neighbours() -> list[Surrounding]:
+    return [(before.encode(), after.encode()) for before, after in product(NEIGHBOURS, repeat=2)]
+
+
+@cache
+def _more_neighbours() -> list[Surrounding]:
+    pairs = [(one.encode(), other.encode()) for one, other in product(NEIGHBOURS, map(chr, range(0x20, 0x7F)))]
+    return [pair for one, other in pairs for pair in ((one, other), (other, one))]
+
+
+def _completions(token: bytes, most: int = MOST_COMPLETIONS) -> Iterator[Surrounding]:
     """Bytes that make a stretch of UTF-8 whole on both sides, so many for a side; none if nothing can."""
     head, rest = _at_first_beginning(token)
     if not rest:  # all of it is the inside or the end of one character

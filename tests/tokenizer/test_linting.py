@@ -141,6 +141,13 @@ def test_a_token_without_a_recipe_comes_about_only_whole() -> None:
     assert dead.not_merged == dead.never == [257]
 
 
+def test_without_the_compiled_engine_the_same_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = load_tokenizer("small")
+    quickly = lint(tokenizer)
+    monkeypatch.setattr("tokenizer.engines.compiled_module", lambda _: None)
+    assert lint(load_tokenizer("small")) == quickly
+
+
 def test_a_token_that_no_pre_token_holds_is_found() -> None:
     odd = lint(odd_tokenizer(b"a ", b"a1"))
     assert odd.split_alone == odd.split_always == [256, 257]

@@ -66,6 +66,27 @@ def scan(name: str, data: bytes, most: int = 1 << 20, size: int | None = None) -
     return ends
 
 
+@pytest.mark.parametrize("name", PATTERNS)
+def test_texts_that_lie_one_behind_the_other_are_cut_as_each_by_itself(name: str, fuzz_texts: Texts) -> None:
+    from tokenizer import compiled_splits
+
+    texts = ["", *fuzz_texts(300, f"together {name}"), "", "x", " ", ""]
+    data = [text.encode() for text in texts] + [b"\xff", BROKEN * 30]
+    ends = np.cumsum([len(one) for one in data])
+    expected = [
+        int(before) + end
+        for before, one in zip([0, *ends], data, strict=False)
+        for end in ends_of(split_of(name).pieces(as_text(one)))
+    ]
+    split = compiled_splits.CompiledSplit(split_of(name))
+    assert split.scanner is not None
+    assert split.piece_ends(b"".join(data), ends).tolist() == expected
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled_splits, "_SHORT", 0)  # text by text
+        assert split.piece_ends(b"".join(data), ends).tolist() == expected
+    assert split.piece_ends(b"", np.array([0, 0])).tolist() == []
+
+
 def mixed_data(seed: str) -> Iterator[bytes]:
     """Bytes of several blocks: mixtures of letters that matter to each other, runs, and bytes that are not UTF-8."""
     generator = random.Random(seed)

@@ -24,7 +24,7 @@ from tokenizer.kernels.characters import (
     look,
 )
 from tokenizer.kernels.compiling import helper, kernel
-from tokenizer.kernels.memory import leading_zeros, load_u8, store_i64, trailing_zeros
+from tokenizer.kernels.memory import leading_zeros, load_i64, load_u8, store_i64, trailing_zeros
 
 __all__ = ["SPLITS", "class_table", "find_pieces", "safe_cut"]
 
@@ -211,6 +211,27 @@ def find_pieces(split: int, classes: int, data: int, start: int, end: int, ends:
         p = piece_end if piece_end > p else _white_space(split, classes, p, stop)
         store_i64(ends + 8 * count, p - data)
         count += 1
+    return count
+
+
+@kernel("int64(int64, int64, int64, int64, int64, int64)")
+def find_pieces_of_texts(split: int, classes: int, data: int, text_ends: int, texts: int, ends: int) -> int:
+    """The same for texts that lie one behind the other; there is room for a piece of every byte.
+
+    Args:
+        split: as above, as all that is not named here.
+        classes: ...
+        data: ...
+        text_ends: where each text ends, in bytes from data, as 64-bit integers.
+        texts: how many there are.
+        ends: ...
+    """
+    start, count = 0, 0
+    for place in range(text_ends, text_ends + 8 * texts, 8):
+        end = load_i64(place)
+        if start < end:
+            count += find_pieces(split, classes, data, start, end, ends + 8 * count, end - start)
+        start = end
     return count
 
 
