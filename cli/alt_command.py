@@ -13,7 +13,6 @@ from cli.options import tokenizer_option
 from cli.output import Column, OutputOptions, Table, emit, output_options
 from cli.progress import say
 from cli.text_input import Source, text_input
-from tokenizer.errors import UsageError
 
 if TYPE_CHECKING:
     from tokenizer import Tokenizer
@@ -85,12 +84,14 @@ def alt(
         Column("tokens", "Tokens", "right"),
         Column("cut", "Cut"),
         Column("same", "Same"),
+        Column("differs_at_byte", "Differs at byte", "right", absent=""),
         Column("lost_to", "Lost to"),
     ]
     notes = [_number_words(ways, data)]
     if any(row["lost_to"] for row in rows):
         notes.append(
-            "Lost to: the first merge that joins two parts which this way keeps apart; lower ranks come first."
+            "Lost to: in the first pre-token that is cut otherwise, the first merge that joins two parts which this "
+            "way keeps apart."
         )
     longest = next((row for row in rows if row["way"] == "longest match"), None)
     fewest = rows[1]
@@ -104,24 +105,20 @@ def alt(
     if output.format is None:
         emit(Table("tok alt", columns, rows, meta=meta, notes=notes), output)
     else:
-        keys = ("way", "tokens", "ids", "same", "lost_to", "lost_to_rank")
+        keys = ("way", "tokens", "ids", "same", "differs_at_byte", "lost_to", "lost_to_rank")
         emit(Table("tok alt", [Column(key, key) for key in keys], rows, meta=meta), output)
         say(notes[0])
 
 
 def _beginning(tokenizer: "Tokenizer", data: bytes) -> bytes:
-    """The pre-tokens that fit into MOST_CUT bytes.
-
-    Raises:
-        UsageError: not even the first does.
-    """
+    """The pre-tokens that fit into MOST_CUT bytes; of a first one that does not, so many bytes, of whole characters."""
     ends = list(accumulate(map(len, tokenizer.pre_tokens(data))))
-    if ends[0] > MOST_CUT:
-        raise UsageError(
-            f"the text begins with a pre-token of {ends[0]:,} bytes; other ways are looked for in {MOST_CUT:,} at most",
-            hint="give a word or a few sentences",
-        )
-    return data[: ends[bisect_right(ends, MOST_CUT) - 1]]
+    if ends[0] <= MOST_CUT:
+        return data[: ends[bisect_right(ends, MOST_CUT) - 1]]
+    end = MOST_CUT
+    while data[end] & 0xC0 == 0x80 and end > MOST_CUT - 3:
+        end -= 1
+    return data[:end]
 
 
 def _ways(
@@ -160,7 +157,8 @@ def _ways(
             "cut": shown_cut(tokens),
             "ids": [tokenizer.id_of(token) for token in tokens],
             "same": list(tokens) == real,
-            **_lost_to(steps, tokens),
+            "differs_at_byte": _first_difference(real, tokens),
+            **_lost_to(steps, real, tokens),
         }
         for way, tokens in found
     ]
@@ -180,13 +178,24 @@ def _steps(tokenizer: "Tokenizer", pieces: Sequence[bytes]) -> "list[Step]":
     return found
 
 
-def _lost_to(steps: "Sequence[Step]", tokens: Sequence[bytes]) -> dict[str, Any]:
-    """The merge that keeps BPE from cutting so, for people and its rank; nothing where no merge does."""
+def _first_difference(real: Sequence[bytes], tokens: Sequence[bytes]) -> int | None:
+    """The first byte at which one way has a token begin and the other does not."""
+    return min(set(accumulate(map(len, real))) ^ set(accumulate(map(len, tokens))), default=None)
+
+
+def _lost_to(steps: "Sequence[Step]", real: Sequence[bytes], tokens: Sequence[bytes]) -> dict[str, Any]:
+    """What keeps BPE from cutting so, for people: a merge, which has a rank, or that none makes one of the tokens."""
     from tokenizer.explaining import first_crossing
 
     crossing = first_crossing(steps, set(accumulate(map(len, tokens))))
     if crossing is None:
-        return {"lost_to": None, "lost_to_rank": None}
+        begins = {*accumulate(map(len, real), initial=0)}
+        ends = accumulate(map(len, tokens))
+        unmade = (
+            token for token, end in zip(tokens, ends, strict=True) if begins & {*range(end - len(token) + 1, end)}
+        )
+        words = next((f"no merge makes {shown(token)} here" for token in unmade), None)
+        return {"lost_to": words, "lost_to_rank": None}
     return {
         "lost_to": f"{shown(crossing.left)} + {shown(crossing.right)}, rank {crossing.rank:,}",
         "lost_to_rank": crossing.rank,
@@ -196,6 +205,10 @@ def _lost_to(steps: "Sequence[Step]", tokens: Sequence[bytes]) -> dict[str, Any]
 def _number_words(ways: int, data: bytes) -> str:
     """How many ways there are."""
     if ways == 1:
-        return f"The vocabulary allows no other way to cut these {len(data):,} bytes."
+        return f"The vocabulary allows no other way to cut {_amount(data)}."
     number = f"{ways:,}" if ways < 10**12 else f"about 10^{math.log10(ways):.0f}"
-    return f"The vocabulary allows {number} ways to cut these {len(data):,} bytes inside their pre-tokens."
+    return f"The vocabulary allows {number} ways to cut {_amount(data)} inside their pre-tokens."
+
+
+def _amount(data: bytes) -> str:
+    return "this byte" if len(data) == 1 else f"these {len(data):,} bytes"

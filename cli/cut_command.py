@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.amounts import how_many
 from cli.chosen_tokenizer import load_chosen
 from cli.options import tokenizer_option
 from cli.output import on_terminal
@@ -38,7 +39,7 @@ def cut(sources: list[Source], tokens: int, tokenizer: str | None) -> None:
     text = data[:kept]
     click.echo(visible(text.decode("utf-8", "backslashreplace")) if on_terminal() else text, nl=on_terminal())
     part = chosen.count(text, disallowed_special=())
-    say(f"{part:,} of {whole:,} tokens, {kept:,} of {len(data):,} bytes")
+    say(f"{part:,} of {how_many(whole, 'token')}, {kept:,} of {how_many(len(data), 'byte')}")
 
 
 def stable_beginning(tokenizer: "Tokenizer", data: bytes, most: int) -> tuple[int, int]:

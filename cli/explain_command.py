@@ -159,7 +159,7 @@ def _head(tokenizer: "Tokenizer", found: "Explanation") -> Iterator[str]:
     yield f"{name}{more}: {how_many(count, 'token')}, {shown_cut(first)}{more}  (id {ids}{more})"
     yield f"one pre-token: {_alternative_words(tokenizer, found)}"
     if found.steps is None:
-        yield f"its {len(found.piece):,} bytes are too many for a list of merges, which {LONGEST_PIECE} may have"
+        yield f"its {len(found.piece):,} bytes are too many: merges are listed for up to {LONGEST_PIECE}"
     elif len(found.piece) == 1:
         yield "it is a single byte, and so a token"
     elif found.whole:

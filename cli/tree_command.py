@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from tokenizer.recipes import Recipes
 
 
+MOST_USERS = 40  # that people are shown
+
+
 @click.command()
 @click.argument("token")
 @click.option("--id", "as_id", is_flag=True, help="TOKEN is a token's id, e.g. --id 1957.")
@@ -30,14 +33,14 @@ if TYPE_CHECKING:
     "-n",
     "--count",
     type=click.IntRange(min=1),
-    default=40,
-    show_default=True,
     metavar="N",
-    help="With --used-in, how many of them to show.",
+    help=f"With --used-in, how many of them to show, e.g. 100.  [default: {MOST_USERS} for people, else all]",
 )
 @tokenizer_option
 @output_options
-def tree(token: str, as_id: bool, used_in: bool, count: int, tokenizer: str | None, output: OutputOptions) -> None:
+def tree(
+    token: str, as_id: bool, used_in: bool, count: int | None, tokenizer: str | None, output: OutputOptions
+) -> None:
     """Show of which tokens a token is made.
 
     Down to its bytes, with ids and ranks: each token but the bytes is made by one merge, which joins two others, and
@@ -57,6 +60,7 @@ def tree(token: str, as_id: bool, used_in: bool, count: int, tokenizer: str | No
     counts = pair_counts(chosen)
     if used_in:
         users = recipes.users(data)
+        count = count or (MOST_USERS if output.format is None else len(users))
         rows = [_recipe_row(chosen, recipes, each, counts) for each in users[:count]]
         note = f"{how_many(len(users), 'token')} made with {shown(data)} as one of the two parts"
         notes = [f"{note}; the first {count} are shown, more with --count." if len(users) > count else f"{note}."]

@@ -1,5 +1,6 @@
 """`tok explain`, `tok tree` and `tok alt`, as a person types them."""
 
+import base64
 import json
 import os
 import pty
@@ -153,13 +154,14 @@ def test_alt_takes_the_beginning_of_a_long_text() -> None:
     beginning = tokenizer.decode(real["ids"])
     assert text.startswith(beginning)
     assert 4_980 < len(beginning) <= 5_000
-    error, hint = failure(run("alt", "-t", "small", "-i", "-", stdin="a" * 6_000), 2)
-    assert error.startswith("error: the text begins with a pre-token of 6,000 bytes")
-    assert hint == "hint: give a word or a few sentences"
+    one = run("alt", "-t", "gpt2", "-i", "-", "--samples", "0", "--json", stdin="aé" * 3_000)  # a single pre-token
+    beginning = load_tokenizer("gpt2").decode(rows(one.stdout)[0]["ids"])
+    assert (len(beginning.encode()), beginning[-1]) == (MOST_CUT - 1, "a")
+    assert "the first 4,999 of 9,000 bytes" in one.stderr
 
 
 def test_a_very_long_pre_token_is_told_without_its_steps() -> None:
-    assert "its 1,000,000 bytes are too many for a list of merges" in done(
+    assert "its 1,000,000 bytes are too many: merges are listed for up to 256" in done(
         "explain", "-t", "cl100k", "-i", "-", stdin="a" * 1_000_000
     )
 
@@ -198,6 +200,10 @@ def test_used_in_lists_the_tokens_made_with_one() -> None:
     result = run("tree", "ing", "--used-in", "-n", "2", "-t", "cl100k", "--json")
     assert [row["text"] for row in rows(result.stdout)] == ["tring", "ings"]
     assert "1,123 tokens made with ing as one of the two parts; the first 2 are shown" in result.stderr
+    assert len(rows(done("tree", "ing", "--used-in", "-t", "cl100k", "--json"))) == 1_123
+    people = run("tree", "ing", "--used-in", "-t", "cl100k")
+    assert len(people.stdout.splitlines()) == 41
+    assert "the first 40 are shown" in people.stderr
 
 
 @pytest.mark.parametrize(
@@ -209,7 +215,6 @@ def test_used_in_lists_the_tokens_made_with_one() -> None:
         (("tree", "-t", "gpt2", "--id", "50256"), "is the id of a special token"),
         (("tree", "-t", "gpt2", "<|endoftext|>"), "'<|endoftext|>' is a special token"),
         (("explain", "a", "-t", "small", "-t", "gpt2"), "takes one tokenizer, and 2 were named: small, gpt2"),
-        (("alt", "a" * (MOST_CUT + 1), "-t", "small"), "the text begins with a pre-token of 5,001 bytes"),
     ],
 )
 def test_nonsense_is_refused_with_a_way_out(arguments: tuple[str, ...], said: str) -> None:
@@ -261,9 +266,28 @@ def test_alt_says_to_which_merge_another_way_was_lost() -> None:
     }
     told = run("alt", " action", "-t", "cl100k").stderr
     assert "BPE is not longest-match: it goes by rank. Here both come to the same." in told
-    assert "Lost to: the first merge" in told
+    assert "Lost to: in the first pre-token that is cut otherwise, the first merge" in told
+    by_way = {row["way"]: row for row in json.loads(result.stdout)["rows"]}
+    assert by_way["this tokenizer"]["differs_at_byte"] is None
+    assert {row["differs_at_byte"] for row in json.loads(result.stdout)["rows"]} == {None, 3, 4}
     two = json.loads(run("alt", "is action", "-t", "cl100k", "--samples", "0", "--json").stdout)["rows"]
     assert {row["lost_to_rank"] for row in two if row["ids"] == [285, 1645, 28491]} == {302}  # in the second pre-token
+
+
+def test_alt_says_that_no_merge_makes_a_token(tmp_path: Path) -> None:
+    path = tmp_path / "odd.tiktoken"
+    ranks = {bytes([byte]): byte for byte in range(256)} | {b"xyz": 256, b"ab": 257}
+    path.write_bytes(b"".join(base64.b64encode(token) + b" %d\n" % rank for token, rank in ranks.items()))
+    found = json.loads(run("alt", "axyzab", "-t", f"{path}?split=[a-w]|[x-z]+a", "--samples", "0", "--json").stdout)
+    whole = next(row for row in found["rows"] if row["way"] == "fewest tokens")
+    assert (whole["same"], whole["lost_to"], whole["differs_at_byte"]) == (False, "no merge makes xyz here", 2)
+
+
+@pytest.mark.parametrize(("text", "amount"), [("a", "this byte"), ("", "these 0 bytes"), ("ab", "these 2 bytes")])
+def test_amounts_are_worded(text: str, amount: str) -> None:
+    assert amount in run("alt", text, "-t", "gpt2").stderr
+    tokens = {"a": "1 of 1 token, 1 of 1 byte", "": "0 of 0 tokens, 0 of 0 bytes", "ab": "1 of 1 token, 2 of 2 bytes"}
+    assert tokens[text] in run("cut", "-n", "5", text, "-t", "gpt2").stderr
 
 
 def test_alt_of_nothing_is_one_way() -> None:
