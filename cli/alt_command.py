@@ -10,7 +10,7 @@ import click
 
 from cli.chosen_tokenizer import load_chosen, shown, shown_cut, tokenizers_meta
 from cli.options import tokenizer_option
-from cli.output import Column, OutputOptions, Table, emit, output_options
+from cli.output import Column, OutputOptions, Table, emit, on_terminal, output_options
 from cli.progress import say
 from cli.text_input import Source, text_input
 
@@ -83,9 +83,9 @@ def alt(
         Column("way", "Way"),
         Column("tokens", "Tokens", "right"),
         Column("cut", "Cut"),
-        Column("same", "Same"),
-        Column("differs_at_byte", "Differs at byte", "right", absent=""),
-        Column("lost_to", "Lost to"),
+        *([] if on_terminal() else [Column("same", "Same")]),
+        Column("differs_at_byte", "Differs", show="at byte {:,}".format, absent="nowhere"),
+        Column("lost_to", "Lost to", absent=""),
     ]
     notes = [_number_words(ways, data)]
     if any(row["lost_to"] for row in rows):

@@ -162,17 +162,18 @@ class _Painted(dict[tuple[Shape, int, int], str]):
         from rich.style import Style
 
         shape, number, cells = key
-        styles = [Style.parse(_style(run, BACKGROUNDS[number])) for run in shape.runs]
+        styles = [Style.parse(_style(run, number)) for run in shape.runs]
         runs = zip(styles, shape.runs, strict=True)
         drawn = "".join(style.render(run.shown, color_system=self._colours) for style, run in runs)
         text = self[key] = drawn + " " * (cells - shape.width)
         return text
 
 
-def _style(run: Run, background: str) -> str:
+def _style(run: Run, number: int) -> str:
     if run.kind == "whole":
         return "bold"
-    return f"{FAINT_INK if run.kind == 'sign' else INK} on {background}"
+    line = "underline " if number % 2 else ""  # of two neighbours one, for whoever sees no colours
+    return f"{line}{FAINT_INK if run.kind == 'sign' else INK} on {BACKGROUNDS[number]}"
 
 
 def print_pictures(pictures: Sequence[Picture], *, ids: bool) -> None:

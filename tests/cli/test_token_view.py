@@ -169,9 +169,9 @@ def test_each_token_has_one_background_and_a_split_character_none():
     assert styles == [
         ("a", f"{INK} on {BACKGROUNDS[0]}"),
         ("🌍", "bold"),
-        ("⟨F0 9F⟩", f"{INK} on {BACKGROUNDS[1]}"),
+        ("⟨F0 9F⟩", f"underline {INK} on {BACKGROUNDS[1]}"),
         ("⟨8C 8D⟩", f"{INK} on {BACKGROUNDS[2]}"),
-        ("b", f"{INK} on {BACKGROUNDS[3]}"),
+        ("b", f"underline {INK} on {BACKGROUNDS[3]}"),
     ]
 
 
