@@ -67,8 +67,9 @@ def explain(sources: list[Source], tokenizer: str | None, output: OutputOptions)
     A text is first split into pre-tokens, each by one alternative of a pattern. Inside a pre-token the tokenizer starts
     from single bytes. Of all neighbours that it knows how to merge it always merges those of the lowest rank, that is,
     the pair that was learned first; so a longer token is missed when one of its bytes has gone into another merge.
-    That is told of tokens that are longer than all that was made in their place. Special tokens are ordinary text
-    here, and of a long text the first 50 pre-tokens are explained.
+    That is told of tokens that reach farther than the one that was made where they begin, and where none begins, of
+    those that are longer than all that they overlap. Special tokens are ordinary text here, and of a long text the
+    first 50 pre-tokens are explained.
 
     \b
     needlepoint tok explain disestablish

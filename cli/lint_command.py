@@ -45,7 +45,8 @@ def lint(listed: str | None, tokenizer: str | None, output: OutputOptions) -> No
 
     That is for tokens that no text can have, that its own split cuts, or that hold parts of characters, and for ids
     that no token has. A vocabulary is byte-level where tokens may end inside a character. What is found describes it
-    and is no measure of quality: most vocabularies have some of it and work well.
+    and is no measure of quality: most vocabularies have some of it and work well. A file in which a token or an id
+    stands twice is refused already when it is read, and the message says where.
 
     \b
     needlepoint tok lint -t o200k

@@ -44,7 +44,8 @@ def show(
 
     Tokens are the pieces that a model reads, from a single byte to a whole word. A space is shown as ·, a tab as →, a
     line end as ⏎. A character whose bytes lie in several tokens is followed by the bytes that each of them holds, as
-    in é⟨C3⟩⟨A9⟩. Tokens stand on different colours, every other one underlined; in a pipe, or with NO_COLOR=1, there are bars between them.
+    in é⟨C3⟩⟨A9⟩. Tokens stand on different colours, and every other one is underlined; in a pipe, or with NO_COLOR=1,
+    there are bars between them.
 
     With --chat, a conversation: {"turns": [{"role": "user", "content": "..."}, ...]}. The model's chat template puts
     special tokens around the turns, shown as ⟦<|im_end|>⟧, and words of its own; that overhead is counted apart.

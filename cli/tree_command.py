@@ -98,6 +98,8 @@ def tree_lines(
 
 def _token_bytes(tokenizer: "Tokenizer", token: str, *, as_id: bool) -> bytes:
     """The bytes of the token that was named by its text or its id."""
+    if not token:
+        raise UsageError("the token is empty", hint="name one by its text, or by its id: --id 1957")
     if not as_id:
         data = token.encode("utf-8", "surrogateescape")
         if tokenizer.id_of(data) is None:

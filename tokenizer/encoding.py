@@ -337,9 +337,11 @@ class Tokenizer:
             raise self._unknown(err) from None
 
     def _unknown(self, err: KeyError) -> UserError:
+        one = err.args[0]
+        is_hole = isinstance(one, int) and 0 <= one < self.vocab_size
+        hint = ", with holes" if is_hole else "; was the text encoded with another tokenizer?"
         return UserError(
-            f"{self.name} has no token with the id {err.args[0]!r}",
-            hint=f"its ids run from 0 to {self.vocab_size - 1}; was the text encoded with another tokenizer?",
+            f"{self.name} has no token with the id {one!r}", hint=f"its ids run from 0 to {self.vocab_size - 1}{hint}"
         )
 
     def _joined(self, ids: Iterable[int]) -> bytes:

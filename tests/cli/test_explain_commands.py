@@ -211,6 +211,8 @@ def test_used_in_lists_the_tokens_made_with_one() -> None:
     [
         (("tree", "qqqq", "-t", "small"), "'qqqq' is not a token of small"),
         (("tree", "-t", "small", "--id", "x1"), "'x1' is not an id"),
+        (("tree", "-t", "small", ""), "the token is empty"),
+        (("tree", "-t", "cl100k", "--id", "100256"), "has no token with the id 100256"),
         (("tree", "-t", "small", "--id", "99999999"), "has no token with the id 99999999"),
         (("tree", "-t", "gpt2", "--id", "50256"), "is the id of a special token"),
         (("tree", "-t", "gpt2", "<|endoftext|>"), "'<|endoftext|>' is a special token"),
