@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import accumulate, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +53,11 @@ def show_chat(chat: str, template: Path | None, tokenizers: Sequence[str], *, id
     rendered = render(found, turns)
     tokens = chat_tokens(tokenizer, rendered)
     parts = _part_rows(turns, tokens)
-    notes = [*_overhead_words(parts, found), *_notes(tokenizer, turns, rendered)]
+    notes = [
+        *_overhead_words(parts, found),
+        *_absent_specials(found, tokenizer, rendered),
+        *_notes(tokenizer, turns, rendered),
+    ]
     if output.format is None:
         _print_stretches(turns, tokens, ids=ids)
         click.echo()
@@ -193,6 +197,29 @@ def _overhead_words(parts: Sequence[Row], template: "ChatTemplate") -> Iterator[
         f"The chat template of {Path(template.source).name} adds {own['tokens']:,} of the {total['tokens']:,} tokens, "
         f"{own['special_tokens']:,} of them special; a token with a byte of a turn's content counts as the turn's."
     )
+
+
+def _absent_specials(template: "ChatTemplate", tokenizer: "Tokenizer", rendered: "Rendered") -> Iterator[str]:
+    """What is to be said where another tokenizer than the template's own has not the special tokens that it writes."""
+    if template.tokenizer is None or str(template.tokenizer) == tokenizer.name:
+        return
+    from tokenizer import load_tokenizer
+
+    try:
+        own = load_tokenizer(str(template.tokenizer)).special_tokens
+    except UserError:
+        return
+    ends = accumulate(size for _, size in rendered.runs)
+    written = [
+        rendered.text[end - size : end] for (owner, size), end in zip(rendered.runs, ends, strict=True) if owner is None
+    ]
+    absent = [text for text in own if text not in tokenizer.special_tokens and any(text in part for part in written)]
+    if absent:
+        more = ", ..." if len(absent) > MOST_NAMED else ""
+        yield (
+            f"{tokenizer.name} does not know the special tokens that the template writes, and cuts them as text: "
+            f"{', '.join(absent[:MOST_NAMED])}{more}. The model's own tokenizer knows them: leave out -t."
+        )
 
 
 def _notes(tokenizer: "Tokenizer", turns: Sequence["Turn"], rendered: "Rendered") -> Iterator[str]:

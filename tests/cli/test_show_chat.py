@@ -12,6 +12,7 @@ from tests.gguf_files import TEXT, entries_of, file_of, text
 from tests.probes.test_chat_templates import CHATML
 from tokenizer import load_tokenizer
 from tokenizer.encoding import Tokenizer
+from tokenizer.formats.tiktoken import format_ranks
 
 TURNS = [
     {"role": "system", "content": "The shop."},
@@ -46,6 +47,16 @@ def chat(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> list
     weights.write_bytes(file_of(entries_of(tokenizer, "gpt-2") | {"tokenizer.chat_template": (TEXT, text(CHATML))}))
     turns.write_text(json.dumps({"turns": TURNS}), encoding="utf-8")
     return ["--chat", str(turns), "--template", str(weights)]
+
+
+def test_special_tokens_that_another_tokenizer_does_not_know_are_told(chat: list[str], tmp_path: Path) -> None:
+    told = "does not know the special tokens that the template writes"
+    assert f"gpt2 {told}, and cuts them as text: <|im_start|>, <|im_end|>." in run(*chat, "-t", "gpt2").stderr
+    assert told not in run(*chat).stderr
+    path = tmp_path / "known.tiktoken"
+    path.write_bytes(format_ranks({bytes([byte]): byte for byte in range(256)}))
+    known = f"{path}?split=gpt2&special=<|im_start|>=300&special=<|im_end|>=301"
+    assert told not in run(*chat, "-t", known).stderr
 
 
 def test_a_pipe_gets_a_stretch_a_line_and_the_figures_of_each_role(chat: list[str], tokenizer: Tokenizer) -> None:
