@@ -239,10 +239,9 @@ def _measure_table(cut: Cut) -> WordTable:
     rows = []
     for name, ratio in cut.measures.items():
         title, _, above, below = MEASURES[name]
-        rows.append(
-            (title, _value(name, ratio), f"{above}: {ratio.numerator:,.0f}", f"{below}: {ratio.denominator:,.0f}")
-        )
-    return WordTable("In numbers", ("Measure", "Value", "What is counted", "Over what"), rows)
+        counted = f"{above}: {ratio.numerator:,.0f} / {below}: {ratio.denominator:,.0f}"
+        rows.append((title, _value(name, ratio), counted))
+    return WordTable("In numbers", ("Measure", "Value", "What is counted over what"), rows)
 
 
 def _origins(cut: Cut) -> list[tuple[str, str]]:
