@@ -3,7 +3,7 @@
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tokenizer.explaining import Step
 
 MOST_CUT = 5_000  # bytes whose other segmentations are looked for
+MOST_IN_ONE = 1_000  # bytes of one pre-token
 
 
 @click.command()
@@ -65,7 +66,7 @@ def alt(
     The same vocabulary mostly allows very many. BPE cuts by the order in which merges were learned. That is neither
     the longest match from left to right nor the fewest tokens, though it is often the same. Dropout samples pass
     over some merges by chance (Provilkov et al. 2020), as some models are trained on. Of a long text the first 5,000
-    bytes are looked at.
+    bytes are looked at, and of a very long word the first 1,000.
 
     \b
     needlepoint tok alt " action" -t cl100k
@@ -74,8 +75,8 @@ def alt(
     """
     chosen = load_chosen(tokenizer)
     data = b"".join(source.data for source in sources)
-    if len(data) > MOST_CUT:
-        whole, data = data, _beginning(chosen, data)
+    whole, data = data, _beginning(chosen, data)
+    if len(data) < len(whole):
         say(f"These are other ways to cut the first {len(data):,} of {len(whole):,} bytes; more would take too long.")
     rows, ways = _ways(chosen, data, count, samples, dropout, seed)
     real = rows[0]["cut"]
@@ -111,12 +112,17 @@ def alt(
 
 
 def _beginning(tokenizer: "Tokenizer", data: bytes) -> bytes:
-    """The pre-tokens that fit into MOST_CUT bytes; of a first one that does not, so many bytes, of whole characters."""
-    ends = list(accumulate(map(len, tokenizer.pre_tokens(data))))
-    if ends[0] <= MOST_CUT:
-        return data[: ends[bisect_right(ends, MOST_CUT) - 1]]
-    end = MOST_CUT
-    while data[end] & 0xC0 == 0x80 and end > MOST_CUT - 3:
+    """The pre-tokens that fit into MOST_CUT bytes, up to the first very long one, of which alone a part is taken.
+
+    That is of whole characters.
+    """
+    sizes = list(map(len, tokenizer.pre_tokens(data)))
+    fitting = sum(takewhile(MOST_IN_ONE.__ge__, sizes))
+    if not sizes or fitting:
+        ends = list(accumulate(sizes, initial=0))
+        return data[: ends[bisect_right(ends, min(MOST_CUT, fitting)) - 1]]
+    end = MOST_IN_ONE
+    while data[end] & 0xC0 == 0x80 and end > MOST_IN_ONE - 3:
         end -= 1
     return data[:end]
 

@@ -14,7 +14,6 @@ import tiktoken
 from click.testing import CliRunner, Result
 from rich.cells import cell_len
 
-from cli.alt_command import MOST_CUT
 from cli.explain_command import ALTERNATIVES, MOST_EXPLAINED
 from cli.main import needlepoint
 from tokenizer import load_tokenizer
@@ -154,10 +153,14 @@ def test_alt_takes_the_beginning_of_a_long_text() -> None:
     beginning = tokenizer.decode(real["ids"])
     assert text.startswith(beginning)
     assert 4_980 < len(beginning) <= 5_000
-    one = run("alt", "-t", "gpt2", "-i", "-", "--samples", "0", "--json", stdin="aé" * 3_000)  # a single pre-token
-    beginning = load_tokenizer("gpt2").decode(rows(one.stdout)[0]["ids"])
-    assert (len(beginning.encode()), beginning[-1]) == (MOST_CUT - 1, "a")
-    assert "the first 4,999 of 9,000 bytes" in one.stderr
+    one = run("alt", "-t", "gpt2", "-i", "-", "--samples", "0", "--json", stdin="é" * 501)  # a single pre-token
+    assert load_tokenizer("gpt2").decode(rows(one.stdout)[0]["ids"]) == "é" * 500
+    assert "the first 1,000 of 1,002 bytes" in one.stderr
+    odd = run("alt", "-t", "gpt2", "-i", "-", "--samples", "0", "--json", stdin="a" + "é" * 600)
+    assert load_tokenizer("gpt2").decode(rows(odd.stdout)[0]["ids"]) == "a" + "é" * 499
+    two = run("alt", "-t", "gpt2", "-i", "-", "--samples", "0", "--json", stdin="one " + "b" * 1_001 + " two")
+    assert load_tokenizer("gpt2").decode(rows(two.stdout)[0]["ids"]) == "one"
+    assert "first" not in run("alt", "-t", "gpt2", "-i", "-", "--samples", "0", "--json", stdin="a" * 1_000).stderr
 
 
 def test_a_very_long_pre_token_is_told_without_its_steps() -> None:
