@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenizer.explaining import Step
 
 MOST_CUT = 5_000  # bytes whose other segmentations are looked for
-MOST_IN_ONE = 1_000  # bytes of one pre-token
+MOST_IN_ONE = 800  # bytes of one pre-token
 
 
 @click.command()
@@ -66,7 +66,7 @@ def alt(
     The same vocabulary mostly allows very many. BPE cuts by the order in which merges were learned. That is neither
     the longest match from left to right nor the fewest tokens, though it is often the same. Dropout samples pass
     over some merges by chance (Provilkov et al. 2020), as some models are trained on. Of a long text the first 5,000
-    bytes are looked at, and of a very long word the first 1,000.
+    bytes are looked at, and of a very long word the first 800.
 
     \b
     needlepoint tok alt " action" -t cl100k

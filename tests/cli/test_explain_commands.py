@@ -153,14 +153,14 @@ def test_alt_takes_the_beginning_of_a_long_text() -> None:
     beginning = tokenizer.decode(real["ids"])
     assert text.startswith(beginning)
     assert 4_980 < len(beginning) <= 5_000
-    one = run("alt", "-t", "gpt2", "-i", "-", "--samples", "0", "--json", stdin="é" * 501)  # a single pre-token
-    assert load_tokenizer("gpt2").decode(rows(one.stdout)[0]["ids"]) == "é" * 500
-    assert "the first 1,000 of 1,002 bytes" in one.stderr
+    one = run("alt", "-t", "gpt2", "-i", "-", "--samples", "0", "--json", stdin="é" * 401)  # a single pre-token
+    assert load_tokenizer("gpt2").decode(rows(one.stdout)[0]["ids"]) == "é" * 400
+    assert "the first 800 of 802 bytes" in one.stderr
     odd = run("alt", "-t", "gpt2", "-i", "-", "--samples", "0", "--json", stdin="a" + "é" * 600)
-    assert load_tokenizer("gpt2").decode(rows(odd.stdout)[0]["ids"]) == "a" + "é" * 499
-    two = run("alt", "-t", "gpt2", "-i", "-", "--samples", "0", "--json", stdin="one " + "b" * 1_001 + " two")
+    assert load_tokenizer("gpt2").decode(rows(odd.stdout)[0]["ids"]) == "a" + "é" * 399
+    two = run("alt", "-t", "gpt2", "-i", "-", "--samples", "0", "--json", stdin="one " + "b" * 801 + " two")
     assert load_tokenizer("gpt2").decode(rows(two.stdout)[0]["ids"]) == "one"
-    assert "first" not in run("alt", "-t", "gpt2", "-i", "-", "--samples", "0", "--json", stdin="a" * 1_000).stderr
+    assert "first" not in run("alt", "-t", "gpt2", "-i", "-", "--samples", "0", "--json", stdin="a" * 800).stderr
 
 
 def test_a_very_long_pre_token_is_told_without_its_steps() -> None:
