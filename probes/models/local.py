@@ -162,13 +162,19 @@ class LocalModel:
             messages = [{"role": message.role, "content": message.content} for message in request.messages]
             question = {**question, "messages": messages}
         async with self._turn:
-            child = self._child
-            if child is None:
-                child = self._child = _Child(self._path, self._settings)
-                await self._in_thread(child.wait_until_loaded)
+            try:
+                child = self._child or await self._loaded()
+            except _NotExplained:  # seldom, on a busy machine: then it may do the next time, or say why not
+                child = await self._loaded()
             started = time.perf_counter()
             reply = await self._in_thread(lambda: child.ask(question))
         return reply, time.perf_counter() - started
+
+    async def _loaded(self) -> "_Child":
+        """A new child that has its model."""
+        child = self._child = _Child(self._path, self._settings)
+        await self._in_thread(child.wait_until_loaded)
+        return child
 
     async def _in_thread(self, work: Callable[[], Reply]) -> Reply:
         """Wait for the child beside the event loop. A call cut short, or a child that died, leaves no child behind."""
@@ -181,6 +187,10 @@ class LocalModel:
 
 class _ChildDied(ModelError):
     """The child ended without a reply."""
+
+
+class _NotExplained(_ChildDied):
+    """The child could not load its model, and its log does not say why."""
 
 
 class _Child:
@@ -260,11 +270,12 @@ class _Child:
             case "not_loaded":
                 with contextlib.suppress(subprocess.TimeoutExpired):  # a thread of the runtime's own writes its log
                     self._process.wait(_LAST_WORDS_S)
-                reason = self._log_tail() or error["what"]
+                reason = self._log_tail()
                 hint = "get the file again, or try another .gguf"
                 if "allocate" in reason:
                     hint = "free memory, or give a smaller --window"
-                return _ChildDied(f"cannot load {self._path}: {reason}", hint=hint)
+                kind = _ChildDied if reason else _NotExplained
+                return kind(f"cannot load {self._path}: {reason or error['what']}", hint=hint)
             case _:
                 return ModelError(f"the local model failed: {error['what']}")
 

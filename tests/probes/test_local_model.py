@@ -295,6 +295,24 @@ def test_weights_that_cannot_be_loaded(tmp_path):
     assert model._child is None
 
 
+@pytest.mark.skipif(not importlib.util.find_spec("xllamacpp"), reason="needs the local runtime")
+@pytest.mark.parametrize(("said", "starts", "reason"), [(1, 1, "so"), (2, 2, "so"), (9, 2, "no luck")])
+def test_a_runtime_that_does_not_say_why_it_failed_is_started_once_more(tmp_path, monkeypatch, said, starts, reason):
+    count, worker = tmp_path / "count", tmp_path / "worker.py"
+    worker.write_text(
+        "import sys\n"
+        f"with open({str(count)!r}, 'a+') as file:\n"
+        "    file.write('x'); file.seek(0); times = len(file.read())\n"
+        f"if times >= {said}: print('loader: error loading model: so', file=sys.stderr, flush=True)\n"
+        """print('{"error": {"kind": "not_loaded", "what": "no luck"}}', flush=True)\n""",
+        encoding="utf-8",
+    )
+    monkeypatch.setattr(local, "WORKER", worker)
+    with pytest.raises(ModelError, match=f"cannot load .*broken.gguf: {reason}"):
+        asyncio.run(LocalModel("local/broken.gguf", gguf(tmp_path)).complete(request(max_tokens=1)))
+    assert len(count.read_text(encoding="utf-8")) == starts
+
+
 def test_without_the_runtime_the_extra_is_named(tmp_path, monkeypatch):
     def version(name: str) -> str:
         raise local.metadata.PackageNotFoundError(name)
