@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from cli.chosen_tokenizer import shown, shown_cut
-from cli.output import with_whole_tokens
+from cli.line_breaks import with_whole_tokens
 
 LABEL = 14  # columns of a tokenizer's name at the most
 RIGHT_TO_LEFT = {"R", "AL", "AN", "RLE", "RLO", "RLI"}

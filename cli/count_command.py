@@ -90,14 +90,8 @@ def _several_tokenizers(rows: Sequence[Row], tokenizers: Sequence[str]) -> Table
     for number, name in enumerate(tokenizers):
         columns.append(Column(f"tokens_{name}", titles[name], "right"))
         if number:
-            columns.append(
-                Column(
-                    f"ratio_{name}",
-                    "Ratio" if len(tokenizers) == 2 else f"Ratio {titles[name]}",
-                    "right",
-                    "{:.2f}".format,
-                )
-            )
+            title = "Ratio" if len(tokenizers) == 2 else f"Ratio {titles[name]}"
+            columns.append(Column(f"ratio_{name}", title, "right", "{:.2f}".format))
     texts = []
     for place in range(0, len(rows), len(tokenizers)):
         counts = rows[place : place + len(tokenizers)]

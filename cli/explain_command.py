@@ -9,8 +9,9 @@ import click
 
 from cli.amounts import how_many
 from cli.chosen_tokenizer import load_chosen, shown, shown_cut, tokenizers_meta
+from cli.line_breaks import with_whole_tokens
 from cli.options import tokenizer_option
-from cli.output import Column, OutputOptions, Table, emit, on_terminal, output_options, print_tables, with_whole_tokens
+from cli.output import Column, OutputOptions, Table, emit, on_terminal, output_options, print_tables
 from cli.progress import say
 from cli.text_input import Source, text_input
 from cli.token_view import token_texts

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TextIO, TypeVar
 
 import click
 
+from cli.line_breaks import with_whole_tokens
 from cli.machine_forms import cell_text, machine_text, plain_value
 from cli.options import FILE_TO_WRITE, check_directory
 from cli.progress import say
@@ -32,11 +33,6 @@ Format = Literal["json", "jsonl", "csv"]
 # Draws for people: the lines of a picture, from the terminal's width and whether it can show block characters.
 Picture = Callable[[int, bool], Sequence[str]]
 FORMATS: tuple[Format, ...] = ("json", "jsonl", "csv")
-_CHIP = "⟨[^⟩]*⟩"  # bytes that are no characters
-_BAR_OR_CHIP = re.compile("[⟨|¦‖]")
-_SPACES_AND_WORD = re.compile(rf"( *)((?:{_CHIP}|[^ ])+)")
-_UP_TO_BAR = re.compile(rf"(?:{_CHIP}|[^|¦‖])+[|¦‖]?|[|¦‖]")
-_LETTER = re.compile(rf"{_CHIP}[|¦‖]?|.[|¦‖]?")
 LONGEST_WORD = 16  # a longer one is broken where the terminal is narrow; a number never is
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -305,31 +301,6 @@ def drawn(table: Table, console: "Console") -> "RichTable | Text":
         for column, cell in zip(table.columns, row, strict=True):
             stacked.append(f"{column.title}: {cell}" if column.title else cell)
     return Text(with_whole_tokens("\n".join(stacked), console.width))
-
-
-def with_whole_tokens(text: str, width: int) -> str:
-    """Break a text into lines between words, and where a word is too wide, behind bars, so that no token is torn.
-
-    What is too wide even so is broken between chips of bytes and letters. A text without either stays as it is.
-
-    Example: with_whole_tokens("⟨F0 9F⟩|to|ken ends", 10) == "⟨F0 9F⟩|\nto|ken\nends"
-    """
-    if not _BAR_OR_CHIP.search(text):
-        return text
-    from rich.cells import cell_len
-
-    lines = []
-    for line in text.split("\n"):
-        lines.append("")
-        for joint, word in _SPACES_AND_WORD.findall(line):
-            parts = [word]
-            for pattern in (_UP_TO_BAR, _LETTER):
-                parts = [p for part in parts for p in ([part] if cell_len(part) <= width else pattern.findall(part))]
-            for part in (joint + parts[0], *parts[1:]):
-                if lines[-1] and cell_len(lines[-1] + part) > width:
-                    lines.append("")
-                lines[-1] += part if lines[-1] else part.lstrip(" ")
-    return "\n".join(lines)
 
 
 def _worded(value: Any, column: Column) -> str:

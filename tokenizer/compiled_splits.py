@@ -68,7 +68,7 @@ class CompiledSplit:
 
 def _automata(split: Split) -> list[Automaton]:
     """The automata of the steps of a split; none if one of them has none."""
-    found = [automaton(pattern, split.dialect) for pattern in (*split.before, split.pattern)]
+    found = [automaton(pattern, split.dialect) for pattern in split.steps]
     return [each for each in found if each is not None] if None not in found else []
 
 

@@ -12,7 +12,6 @@ import sys
 import termios
 import unicodedata
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.cells import cell_len
 
 from cli import machine_forms
 from cli.machine_forms import RowsByColumn, machine_text
@@ -35,7 +33,6 @@ from cli.output import (
     format_options,
     output_options,
     visible,
-    with_whole_tokens,
     write_atomically,
 )
 from cli.progress import progress_bar, size
@@ -445,33 +442,3 @@ def test_very_many_rows_are_spelt_some_at_a_time_and_may_be_held_by_column(form,
         read = list(csv.reader(io.StringIO(whole, newline="")))
         assert read[0] == list(keys)
         assert read[1:] == [["" if row.get(key) is None else str(row[key]) for key in keys] for row in expected]
-
-
-# ------------------------------------------------------------------------------------------------- narrow columns
-
-SHOWN_TOKENS = st.lists(
-    st.text("abé漢·", min_size=1, max_size=9) | st.sampled_from(["⟨F0 9F⟩", "⟨8C⟩", "é⟨C3⟩"]), min_size=2
-)
-
-
-@given(SHOWN_TOKENS, st.integers(2, 30))
-def test_a_cut_is_broken_behind_bars_as_far_as_tokens_fit(tokens: list[str], width: int) -> None:
-    lines = with_whole_tokens("|".join(tokens), width).split("\n")
-    assert "".join(lines) == "|".join(tokens)
-    units = [f"{token}|" for token in tokens[:-1]] + [tokens[-1]]
-    if max(map(cell_len, units)) <= width:
-        assert max(map(cell_len, lines)) <= width
-        assert all(line.endswith("|") for line in lines[:-1])
-        for line, following in pairwise(lines):  # none is shorter than it must be
-            assert cell_len(line + re.match(r"[^|]*\|?", following)[0]) > width
-    assert all(line.count("⟨") == line.count("⟩") for line in lines)
-
-
-@given(st.lists(st.text("ab|", min_size=1, max_size=9), min_size=1).map(" ".join), st.integers(9, 30))
-def test_words_are_kept_together_as_far_as_they_fit(text: str, width: int) -> None:
-    lines = with_whole_tokens(text, width).split("\n")
-    assert " ".join(lines).split() == text.split()
-    if "|" in text:
-        assert max(map(cell_len, lines)) <= width
-    else:
-        assert lines == [text]

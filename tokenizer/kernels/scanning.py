@@ -216,15 +216,15 @@ def find_pieces(split: int, classes: int, data: int, start: int, end: int, ends:
 
 @kernel("int64(int64, int64, int64, int64, int64, int64)")
 def find_pieces_of_texts(split: int, classes: int, data: int, text_ends: int, texts: int, ends: int) -> int:
-    """The same for texts that lie one behind the other; there is room for a piece of every byte.
+    """Cut texts that lie one behind the other, each as if nothing followed; return how many pieces they have.
 
     Args:
-        split: as above, as all that is not named here.
-        classes: ...
-        data: ...
+        split: a value of SPLITS.
+        classes: the address of `class_table()`.
+        data: the address of the first text.
         text_ends: where each text ends, in bytes from data, as 64-bit integers.
         texts: how many there are.
-        ends: ...
+        ends: the address of the results, as in `find_pieces`, with room for a piece of every byte.
     """
     start, count = 0, 0
     for place in range(text_ends, text_ends + 8 * texts, 8):
