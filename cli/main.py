@@ -3,7 +3,9 @@
 A subcommand's module is imported only when that subcommand is called, so that `needlepoint --help` stays quick.
 """
 
+import atexit
 import errno
+import gc
 import importlib
 import os
 import sys
@@ -223,4 +225,5 @@ def main() -> None:
             exit_code=1,
         ).show()
         sys.exit(1)
+    atexit.register(gc.freeze)  # Python would look for garbage once more, in what the process gives back anyway
     needlepoint()

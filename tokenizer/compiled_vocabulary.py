@@ -75,7 +75,7 @@ class Vocabulary:
             if self.fields[tables.NODES]:
                 return
             by_size, places = borrow(np.argsort(self._sizes, kind="stable")), borrow(self._places)
-            bits = self._count.bit_length()
+            bits = (self._count * 5 // 4).bit_length()  # of most vocabularies there is room for all beginnings then
             made = False
             while not made:
                 bits += 1

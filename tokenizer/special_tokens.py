@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from os.path import commonprefix
 from typing import Any, Literal
 
@@ -98,12 +98,12 @@ class SpecialTokens:
 
 def _found(tokens: frozenset[str], text: Text) -> "Iterable[re.Match[Any]]":
     """Where tokens stand in a text, from left to right, none inside another."""
-    patterns = _patterns(tokens, type(text)) if tokens else []
-    if len(patterns) == 1:
-        return patterns[0].finditer(text)
-    for pattern in patterns:
+    likely = [group.pattern for group in _groups(tokens, type(text)) if group.common in text] if tokens else []
+    if len(likely) == 1:
+        return likely[0].finditer(text)
+    for pattern in likely:
         if pattern.search(text):
-            return _in_turn(patterns, text)
+            return _in_turn(likely, text)
     return ()  # as nearly always, and at once
 
 
@@ -121,21 +121,39 @@ def _name(found: "re.Match[Any]") -> str:
     return name if isinstance(name, str) else name.decode()
 
 
+@dataclass(frozen=True)
+class _Group:
+    """Tokens that are looked for together: what all of them begin with, and the pattern that finds the longest.
+
+    The pattern of a thousand tokens takes long to compile, and is seldom needed.
+    """
+
+    common: Any  # a text or bytes, as what it is looked for in
+    source: Any
+
+    @cached_property
+    def pattern(self) -> "re.Pattern[Any]":
+        return re.compile(self.source)
+
+
 @lru_cache(maxsize=64)
-def _patterns(tokens: frozenset[str], kind: type[Text]) -> "list[re.Pattern[Any]]":
-    """Patterns that find tokens together: one for each letter with which some begin, as one letter is found quickly."""
+def _groups(tokens: frozenset[str], kind: type[Text]) -> list[_Group]:
+    """A group for each letter with which some begin, as one letter is found quickly; of many letters, one for all."""
     if issubclass(kind, str):
-        return [re.compile(pattern) for pattern in _by_first_letter(tokens)]
-    letters = _by_first_letter(token.encode().decode("latin-1") for token in tokens)
-    return [re.compile(pattern.encode("latin-1")) for pattern in letters]
+        return [_Group(common, source) for common, source in _by_first_letter(tokens)]
+    found = _by_first_letter(token.encode().decode("latin-1") for token in tokens)
+    return [_Group(common.encode("latin-1"), source.encode("latin-1")) for common, source in found]
 
 
-def _by_first_letter(texts: Iterable[str]) -> list[str]:
+def _by_first_letter(texts: Iterable[str]) -> list[tuple[str, str]]:
     groups: dict[str, list[str]] = {}
     for text in texts:
         groups.setdefault(text[0], []).append(text)
-    patterns = list(map(_longest_of, groups.values()))
-    return patterns if len(patterns) <= _MOST_LETTERS else ["|".join(patterns)]
+    sources = list(map(_longest_of, groups.values()))
+    if len(sources) > _MOST_LETTERS:
+        return [("", "|".join(sources))]
+    commons = map(commonprefix, groups.values())
+    return list(zip(commons, sources, strict=True))
 
 
 def _longest_of(texts: Sequence[str], depth: int = _DEEPEST) -> str:

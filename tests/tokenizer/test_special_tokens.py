@@ -51,11 +51,11 @@ def test_tokens_are_found_wherever_and_however_often_they_stand(parts: list[str]
     text = "".join(parts)
     cut = SpecialTokens("mine", ids, frozenset()).cutter("all", ())
     for letters in (4, 3):
-        special_tokens._patterns.cache_clear()
+        special_tokens._groups.cache_clear()
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(special_tokens, "_MOST_LETTERS", letters)
             found, of_bytes = cut(text), cut(text.encode())
-        assert len(special_tokens._patterns(frozenset(ids), str)) == (4 if letters == 4 else 1)
+        assert len(special_tokens._groups(frozenset(ids), str)) == (4 if letters == 4 else 1)
         assert [one for _, one in found[:-1]] == [ids[token] for token in re.findall(pattern, text)]
         assert [part for part, _ in found] == re.split(pattern, text)
         assert of_bytes == [(part.encode(), one) for part, one in found]
