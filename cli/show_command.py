@@ -76,9 +76,9 @@ def show(
 def _show_texts(
     sources: list[Source], tokenizers: tuple[str, ...], encode: Encode, output: OutputOptions, *, ids: bool
 ) -> None:
-    from tokenizer import load_tokenizer
+    from tokenizer.loading import load_tokenizers
 
-    chosen = [load_tokenizer(name) for name in (tokenizers or [None])]
+    chosen = load_tokenizers(tokenizers or [None])
     pictures = []
     for source in sources:
         for tokenizer in chosen:

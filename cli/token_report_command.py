@@ -60,9 +60,9 @@ def report(sources: list[Source], tokenizers: tuple[str, ...], limit: int, path:
 
     need_libraries()
     from cli.token_page import Cut, Text, render
-    from tokenizer import load_tokenizer
+    from tokenizer.loading import load_tokenizers
 
-    chosen = [load_tokenizer(name) for name in names]
+    chosen = load_tokenizers(names)
     cuts = [
         Cut(text, tokenizer, encode.array(tokenizer, text.data))
         for text in itertools.starmap(Text, sources)

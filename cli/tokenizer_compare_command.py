@@ -131,10 +131,10 @@ def compare(
 
 def _lenses(names: Sequence[str]) -> "list[Lens]":
     """The tokenizers, each under the name by which it was asked for."""
-    from tokenizer import load_tokenizer
+    from tokenizer.loading import load_tokenizers
     from tokenizer.metrics.corpus import Lens
 
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise UsageError(f"{twice} was named twice", hint="name each tokenizer once; one alone is measured by itself")
-    return [Lens(name, load_tokenizer(name)) for name in names]
+    return list(map(Lens, names, load_tokenizers(names)))

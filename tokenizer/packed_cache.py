@@ -10,8 +10,9 @@ Nothing depends on them: what is missing, damaged or cannot be written is made a
 
 import os
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from zlib import crc32
 
@@ -20,7 +21,27 @@ from tokenizer.packed import Packed, PackedVocabulary, pack, unpack
 from tokenizer.places import cache_directory
 
 _SETTLED_S = 2.0  # a file that was written just now may change again within the same tick of the file system's clock
+_only_kept = ContextVar("only_kept", default=False)
 _MOST_KEPT = 32  # vocabularies; of more the one that was not used for the longest time goes
+
+
+class NotKept(Exception):
+    """A vocabulary is not in the cache, and nothing else shall be read."""
+
+
+@contextmanager
+def only_kept() -> Iterator[None]:
+    """Meanwhile `recall` and `recall_ranks` raise NotKept where else they give None, so that no large file is read."""
+    before = _only_kept.set(True)
+    try:
+        yield
+    finally:
+        _only_kept.reset(before)
+
+
+def _check_may_be_read() -> None:
+    if _only_kept.get():
+        raise NotKept
 
 
 def recall(sha256: str) -> Packed | None:
@@ -29,6 +50,7 @@ def recall(sha256: str) -> Packed | None:
         path = _directory() / f"{sha256}.packed"
         found = unpack(_content(path))
     except (OSError, UserError, ValueError):
+        _check_may_be_read()
         return None
     with suppress(OSError):  # a cache of somebody else's
         os.utime(path)
@@ -55,6 +77,7 @@ def recall_ranks(source: Path, sha256: str) -> PackedVocabulary | None:
     with suppress(OSError, UserError):
         if _content(_seen_file(source)) == _seen(source, sha256) and (found := recall(sha256)):
             return found.vocabulary
+    _check_may_be_read()
     return None
 
 
