@@ -100,10 +100,11 @@ class Cut:
     @cached_property
     def kinds(self) -> Sequence[Kind]:
         """The different tokens, the most frequent first, and of equally frequent ones the smaller id."""
-        used, counts = np.unique(self.ids, return_counts=True)
-        order = np.lexsort((used, -counts))
-        ids = used[order].tolist()
-        return list(map(Kind, ids, self.tokenizer.decode_tokens(ids), counts[order].tolist()))
+        counts = np.bincount(self.ids)
+        used = np.flatnonzero(counts)
+        used = used[np.argsort(-counts[used], kind="stable")]
+        ids = used.tolist()
+        return list(map(Kind, ids, self.tokenizer.decode_tokens(ids), counts[used].tolist()))
 
     @cached_property
     def counts(self) -> Numbers:

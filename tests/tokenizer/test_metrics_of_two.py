@@ -1,7 +1,7 @@
 """What several tokenizers share, and where they differ: against sets and plain loops."""
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate, combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from tokenizer.metrics import overlap
 from tokenizer.metrics.corpus import Corpus, Encoded, Lens
 from tokenizer.metrics.differences import Differences
 from tokenizer.metrics.figures import Ratio
+from tokenizer.metrics.overlap import Boundaries
 from tokenizer.training import train_on
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -36,7 +37,7 @@ def test_shared_boundaries_are_those_of_two_sets(both_engines: Callable[[str], t
     corpus = Corpus.of_texts({"a": texts})
     names = ("gpt2", "cl100k")
     ours = [Lens(name, both_engines(name)[0]).encode_corpus(corpus) for name in names]
-    found = overlap.boundary_agreement(corpus, *ours)
+    found = overlap.boundary_agreement(corpus, *(Boundaries.of(corpus, one) for one in ours))
     for number, text in enumerate(texts):
         one, two = (
             set(accumulate(map(len, engine.decode_tokens_bytes(engine.encode_ordinary(text.decode()))))) - {len(text)}
@@ -51,19 +52,20 @@ def test_shared_boundaries_are_those_of_two_sets(both_engines: Callable[[str], t
 def test_the_end_of_a_document_is_no_boundary() -> None:
     corpus = Corpus.of_texts({"a": [b"ab", b"", b"cd"]})
     one, two = encoded([[b"a", b"b"], [], [b"cd"]]), encoded([[b"ab"], [], [b"c", b"d"]])
-    found = overlap.boundary_agreement(corpus, one, two)
+    some, other = Boundaries.of(corpus, one), Boundaries.of(corpus, two)
+    found = overlap.boundary_agreement(corpus, some, other)
     assert [totals(found[name]) for name in ("f1", "precision", "recall")] == [(0, 2), (0, 1), (0, 1)]
-    assert overlap.boundary_agreement(corpus, one, one)["f1"].value == 1
+    assert overlap.boundary_agreement(corpus, some, some)["f1"].value == 1
 
 
 def test_vocabularies_are_compared_by_their_bytes(both_engines: Callable[[str], tuple[Any, Any]]) -> None:
     (some, theirs), (other, others) = both_engines("cl100k"), both_engines("o200k")
     lenses = Lens("cl100k", some), Lens("o200k", other)
-    found = overlap.vocabulary_overlap(*lenses, overlap.shared_tokens(*lenses))
+    found = overlap.vocabulary_overlap(*lenses, *overlap.shared_tokens(lenses))
     first, second = theirs._mergeable_ranks, others._mergeable_ranks
     pairs = {(rank, second[token]) for token, rank in first.items() if token in second}
     for one, two in (lenses, lenses[::-1]):
-        ids, their_ids = overlap.shared_tokens(one, two)
+        ((ids, their_ids),) = overlap.shared_tokens([one, two])
         assert {*zip(ids.tolist(), their_ids.tolist(), strict=True)} == pairs
         pairs = {(two, one) for one, two in pairs}
     same = sum(second.get(token) == rank for token, rank in first.items())
@@ -76,6 +78,19 @@ def test_vocabularies_are_compared_by_their_bytes(both_engines: Callable[[str], 
     assert abs(199_998 - shared - 114_965) <= 3
 
 
+def test_of_several_vocabularies_every_two_are_compared(both_engines: Callable[[str], tuple[Any, Any]]) -> None:
+    names = ("cl100k", "o200k", "gpt2")  # the largest in the middle
+    lenses = [Lens(name, both_engines(name)[0]) for name in names]
+    ranks = [both_engines(name)[1]._mergeable_ranks for name in names]
+    every = list(overlap.shared_tokens(lenses))
+    assert len(every) == 3
+    for (ids, their_ids), (first, second) in zip(every, combinations(ranks, 2), strict=True):
+        found = set(zip(ids.tolist(), their_ids.tolist(), strict=True))
+        assert found == {(first[token], second[token]) for token in first.keys() & second.keys()}
+        assert len(found) == len(ids)
+    assert list(overlap.shared_tokens(lenses[:1])) == []
+
+
 def test_tokens_of_a_text_that_another_vocabulary_has(both_engines: Callable[[str], tuple[Any, Any]]) -> None:
     text = (SAMPLES / "texts" / "russian.txt").read_bytes()
     (some, theirs), (other, others) = both_engines("gpt2"), both_engines("cl100k")
@@ -83,7 +98,7 @@ def test_tokens_of_a_text_that_another_vocabulary_has(both_engines: Callable[[st
     lens = Lens("gpt2", some)
     tokens = theirs.decode_tokens_bytes(theirs.encode_ordinary(text.decode()))
     known = sum(token in others._mergeable_ranks for token in tokens)
-    here, there = overlap.shared_tokens(lens, other_lens := Lens("cl100k", other))
+    ((here, there),) = overlap.shared_tokens([lens, other_lens := Lens("cl100k", other)])
     assert list(map(theirs.decode_single_token_bytes, here)) == list(map(others.decode_single_token_bytes, there))
     found = overlap.used_overlap(corpus, lens, lens.encode_corpus(corpus), here, other_lens)
     assert found.numerators.tolist() == [known, 0]
@@ -103,7 +118,8 @@ def test_a_special_token_that_is_always_read_may_be_an_ordinary_one_of_the_other
     )
     some, other = Lens("one", one), Lens("other", train_on(["ab ab ab"], vocab_size=257))
     corpus = Corpus.of_texts({"a": [b"abcdx"]})
-    found = overlap.used_overlap(corpus, some, some.encode_corpus(corpus), overlap.shared_tokens(some, other)[0], other)
+    ((here, _),) = overlap.shared_tokens([some, other])
+    found = overlap.used_overlap(corpus, some, some.encode_corpus(corpus), here, other)
     assert totals(found) == (2, 3)  # ab and x, of ab, cd and x
 
 

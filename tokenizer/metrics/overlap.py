@@ -1,38 +1,76 @@
 """What two tokenizers have in common: boundaries in the same text, and tokens."""
 
-from itertools import repeat
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import combinations, compress, count, repeat
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from tokenizer.metrics.corpus import Corpus, Encoded, Lens, Numbers
 from tokenizer.metrics.figures import Ratio, one_ratio
 
 
-def inner_boundaries(corpus: Corpus, encoded: Encoded) -> Numbers:
-    """Where tokens end inside documents; the end of a document is no boundary that anyone chose."""
-    return encoded.ends[~corpus.marked(corpus.ends)[encoded.ends]]
+class Boundaries(NamedTuple):
+    """Where a tokenizer's tokens end inside documents; the end of a document is no boundary that anyone chose.
+
+    Attributes:
+        places: in bytes, ascending.
+        marks: for each byte and the end, whether it is one of them.
+        counts: how many are in each document.
+    """
+
+    places: Numbers
+    marks: npt.NDArray[np.bool_]
+    counts: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, corpus: Corpus, encoded: Encoded) -> "Boundaries":
+        """The boundaries of documents that were encoded."""
+        marks = corpus.marked(encoded.ends)
+        marks[corpus.ends] = False
+        places = encoded.ends[marks[encoded.ends]]
+        return cls(places, marks, corpus.in_documents(places))
 
 
-def boundary_agreement(corpus: Corpus, some: Encoded, other: Encoded) -> dict[str, Ratio]:
+def boundary_agreement(corpus: Corpus, some: Boundaries, other: Boundaries) -> dict[str, Ratio]:
     """The boundaries that two tokenizers share, in each document.
 
     `f1` is twice the shared ones over the sum of both, `precision` shared over those of the first, `recall` shared over
     those of the other. Boundaries are places in bytes, inside documents.
     """
-    first, second = inner_boundaries(corpus, some), inner_boundaries(corpus, other)
-    both = corpus.in_documents(first[corpus.marked(second)[first]])
-    one, two = corpus.in_documents(first), corpus.in_documents(second)
-    return {"f1": Ratio(2 * both, one + two), "precision": Ratio(both, one), "recall": Ratio(both, two)}
+    both = corpus.in_documents(some.places[other.marks[some.places]])
+    return {
+        "f1": Ratio(2 * both, some.counts + other.counts),
+        "precision": Ratio(both, some.counts),
+        "recall": Ratio(both, other.counts),
+    }
 
 
-def shared_tokens(some: Lens, other: Lens) -> tuple[Numbers, Numbers]:
-    """The tokens of the same bytes in two vocabularies, special ones left out: their ids in both."""
-    if len(some.tokens) > len(other.tokens):  # fewer are looked up
-        ids, their_ids = shared_tokens(other, some)
-        return their_ids, ids
-    elsewhere = np.fromiter(map(other.tokens.get, some.tokens, repeat(-1)), np.int64, len(some.tokens))
-    is_shared = elsewhere >= 0
-    return some.ids[is_shared], elsewhere[is_shared]
+def shared_tokens(lenses: Sequence[Lens]) -> Iterator[tuple[Numbers, Numbers]]:
+    """The tokens of the same bytes in every two of some vocabularies, special ones left out: their ids in both.
+
+    The two come in the order of `itertools.combinations`.
+    """
+    largest = max(lenses, key=lambda lens: len(lens.tokens))
+    further = defaultdict[bytes, int](count(largest.tokenizer.vocab_size).__next__)
+
+    def numbers(lens: Lens) -> Numbers:
+        """For each token its id in the largest vocabulary, and one behind all of them if it is not there."""
+        if lens is largest:
+            return lens.ids
+        found = np.fromiter(map(largest.tokens.get, lens.tokens, repeat(-1)), np.int64, len(lens.tokens))
+        absent = found < 0
+        found[absent] = list(map(further.__getitem__, compress(lens.tokens, absent.tolist())))
+        return found
+
+    every = [(lens, numbers(lens)) for lens in lenses]
+    for (some, one), (other, two) in combinations(every, 2):
+        ids = np.full(largest.tokenizer.vocab_size + len(further), -1)
+        ids[one] = some.ids
+        is_shared = ids[two] >= 0
+        yield ids[two][is_shared], other.ids[is_shared]
 
 
 def vocabulary_overlap(some: Lens, other: Lens, shared: tuple[Numbers, Numbers]) -> dict[str, Ratio]:
