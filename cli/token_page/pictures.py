@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cli.token_page.measured import Cut
-from probes.pages.figures import STYLES, WIDTH, Point, curves, dress, svg
+from probes.pages.figures import STYLES, WIDTH, Margins, Point, curves, dress, svg
 from probes.pages.parts import Picture, WordTable
 
 if TYPE_CHECKING:
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 LONGEST = 16  # bytes; longer tokens stand together
 STRETCHES = 20  # of the text
 FEWEST = 40  # tokens in a text whose stretches say something
+MARGINS = Margins(left=0.62, right=0.12, bottom=0.45, top=0.08)
+LEGEND = 0.25  # inches below
+STEEP = 0.06  # inches below for each letter of a name that stands nearly upright
 
 
 def pictures(cut: Cut) -> Iterator[Picture]:
@@ -117,6 +120,7 @@ def coverage(cut: Cut) -> Picture:
         limits=(-0.04, 1.04),
         ticks=[(float(place), f"{place:,}") for place in top.tolist()],
         logarithmic=True,
+        margins=MARGINS,
     )
     half = "The most frequent one makes" if enough == 1 else f"The {enough:,} most frequent ones make"
     return Picture(
@@ -153,6 +157,7 @@ def along(cut: Cut) -> Picture:
         rate=False,
         limits=(0, 1.08 * max(known)),
         ticks=[(part / 4, f"{25 * part}%") for part in range(5)],
+        margins=MARGINS,
     )
     return Picture(
         drawn,
@@ -165,6 +170,8 @@ def along(cut: Cut) -> Picture:
 
 def _columns(names: Sequence[str], series: Sequence[tuple[str, Sequence[float]]], *, axes: tuple[str, str]) -> str:
     """A histogram of shares: the first series as columns, the second as marks, so that they differ by form."""
+    longest = max(map(len, names))
+    steep = longest > 3 and longest * len(names) > 40
 
     def draw(figure: "Figure") -> None:
         ax = figure.add_subplot()
@@ -172,10 +179,10 @@ def _columns(names: Sequence[str], series: Sequence[tuple[str, Sequence[float]]]
         (name, shares), (other, marks) = series
         ax.bar(places, [100 * share for share in shares], color=STYLES[0][0], width=0.7, label=name)
         ax.plot(places, [100 * share for share in marks], STYLES[1][1], color=STYLES[1][0], markersize=5.5, label=other)
-        crowded = max(map(len, names)) * len(names) > 40
-        ax.set_xticks(places, names, rotation=60 if crowded and max(map(len, names)) > 3 else 0)
+        ax.set_xticks(places, names, rotation=60 if steep else 0)
         ax.set_ylim(bottom=0)
         dress(ax, axes)
-        figure.legend(loc="outside lower center", ncols=2, frameon=False)
+        figure.legend(loc="lower center", ncols=2, frameon=False)
 
-    return svg(draw, WIDTH, 3.1)
+    room = LEGEND + STEEP * steep * longest
+    return svg(draw, WIDTH, 3.1, MARGINS._replace(bottom=MARGINS.bottom + room))

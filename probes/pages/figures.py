@@ -10,7 +10,7 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenizer.errors import UserError
 
@@ -47,6 +47,15 @@ _PAGE_RC = RC | {
 }
 
 
+class Margins(NamedTuple):
+    """The room around the axes, in inches."""
+
+    left: float
+    right: float
+    bottom: float
+    top: float
+
+
 @dataclass(frozen=True, slots=True)
 class Point:
     """A value of a curve with its interval; None where there is none."""
@@ -65,11 +74,12 @@ def curves(
     limits: tuple[float, float] | None = None,
     ticks: Sequence[tuple[float, str]] = (),
     logarithmic: bool = False,
+    margins: "Margins | None" = None,
 ) -> str:
     """Lines with a band where there is an interval; each told apart by colour, line and mark.
 
     `axes`: what is shown along and up; `rate`: up are rates, shown in per cent; `limits` hold the same scale in several
-    figures; `ticks`: where along the axis which words stand.
+    figures; `ticks`: where along the axis which words stand; `margins`: as `svg` takes them.
     """
 
     def draw(figure: "Figure") -> None:
@@ -100,7 +110,7 @@ def curves(
         if len(series) > 1:
             figure.legend(loc="outside lower center", ncols=2, frameon=False, handlelength=3.2)
 
-    return svg(draw, WIDTH, 2.9 + 0.2 * ((len(series) + 1) // 2))
+    return svg(draw, WIDTH, 2.9 + 0.2 * ((len(series) + 1) // 2), margins)
 
 
 def _styles(count: int) -> list[tuple[str, str, Any]]:
@@ -143,8 +153,11 @@ def need_matplotlib(what: str = "a report") -> None:
         raise UserError(f"{what} needs matplotlib", hint="pip install 'needlepoint[report]'") from error
 
 
-def svg(draw: Callable[["Figure"], None], width: float, height: float) -> str:
-    """The SVG element of a figure, sized in inches, to stand inside HTML."""
+def svg(draw: Callable[["Figure"], None], width: float, height: float, margins: Margins | None = None) -> str:
+    """The SVG element of a figure, sized in inches, to stand inside HTML.
+
+    Without margins as much room is left as what stands there needs, for which all has to be measured twice.
+    """
     need_matplotlib()
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -152,8 +165,11 @@ def svg(draw: Callable[["Figure"], None], width: float, height: float) -> str:
 
     written = io.StringIO()
     with rc_context(_PAGE_RC):
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = Figure(figsize=(width, height), layout=None if margins else "constrained")
         canvas = FigureCanvasSVG(figure)
+        if margins:
+            left, right, bottom, top = margins
+            figure.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height)
         draw(figure)
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         with warnings.catch_warnings():  # a letter that our font lacks is drawn by the browser, in another
