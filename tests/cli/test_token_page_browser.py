@@ -93,3 +93,26 @@ def test_all_of_it_can_be_reached_by_keyboard(chromium: Any, page_file: Path) ->
         nameless = "each => each.tabIndex !== 0 || !each.ariaLabel"
         unreachable = f"[...document.querySelectorAll('.scroll, .tokens')].filter({nameless}).length"
         assert found.page.evaluate(unreachable) == 0
+
+
+@in_browser
+def test_the_words_of_the_figures_have_room(chromium: Any, page_file: Path) -> None:
+    names = "a" * 140_000 + "".join(letter * 2**power for power, letter in enumerate("bcdefghijklmnop"))
+    page_file.write_text(page_of(cut_by(BYTES, names), cut_by(SMALL, MIXED), figures=True), encoding="utf-8")
+    words = """[...document.querySelectorAll("svg")].map(svg => [svg, ...svg.querySelectorAll("text")].map(
+        each => [each.textContent.trim(), ...["left", "top", "right", "bottom"].map(
+            side => each.getBoundingClientRect()[side])]))"""
+    labels = ("bytes in a token", "times in the text", "most frequent different tokens", "place in the text")
+    with seen(chromium, page_file, DESK) as found:
+        figures = found.page.evaluate(words)
+    assert len(figures) == 8
+    assert any(text == "131,073-262,144" for figure in figures for text, *_ in figure)
+    for (_, left, top, right, bottom), *texts in figures:
+        for text, *box in texts:
+            assert left <= box[0] < box[2] <= right, text
+            assert top <= box[1] < box[3] <= bottom, text
+        ((_, *label),) = (each for each in texts if each[0] in labels)
+        for text, *box in texts:
+            beside = box[2] <= label[0] or label[2] <= box[0]
+            above_or_below = box[3] <= label[1] or label[3] <= box[1]
+            assert box == label or beside or above_or_below, text
