@@ -14,7 +14,7 @@ Cells = list[str] | Sequence[int] | str  # a column: its cells, or what stands i
 
 _SHORT = 200  # characters of a text that is remembered once it was spelt
 _MOST_KNOWN = 1 << 16
-AT_ONCE = 8192  # rows that are spelt together, so that the first of very many are soon on their way
+AT_ONCE = 2048  # rows that are spelt together, so that the first of very many are soon on their way
 
 
 class RowsByColumn(Sequence[Mapping[str, Any]]):
