@@ -1,7 +1,6 @@
 """What `tok compare` found, as rows for programs: each figure with what it is counted over, and the differences."""
 
 import math
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -16,6 +15,7 @@ from tokenizer.metrics.corpus import Corpus, Lens
 from tokenizer.metrics.differences import Differences
 from tokenizer.metrics.figures import Figure, Ratio
 from tokenizer.metrics.measuring import METRICS, Measured, Wanted
+from tokenizer.processors import usable_processors
 
 COMMAND = "tok compare"
 LEVEL = 0.95
@@ -73,7 +73,7 @@ class Findings:
     @cached_property
     def figures(self) -> list[Row]:
         """A row for each figure."""
-        with ThreadPoolExecutor(os.cpu_count()) as pool:  # resampling does without the interpreter's lock
+        with ThreadPoolExecutor(usable_processors()) as pool:  # resampling does without the interpreter's lock
             return list(pool.map(self._figure_row, self.measured.figures))
 
     def _figure_row(self, figure: Figure) -> Row:

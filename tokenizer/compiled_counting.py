@@ -3,7 +3,6 @@
 Import this only for much text: it imports NumPy and Numba.
 """
 
-import os
 import secrets
 import threading
 from collections import deque
@@ -24,6 +23,7 @@ from tokenizer.kernels import counting
 from tokenizer.kernels.compiling import make_ready
 from tokenizer.kernels.memory import Fields, allocate, borrow
 from tokenizer.kernels.scanning import class_table, safe_cut
+from tokenizer.processors import usable_processors
 from tokenizer.reference import Merge
 from tokenizer.splits import Split
 
@@ -47,7 +47,7 @@ class CompiledPreTokens:
         self._split = CompiledSplit(split)
         self.safe_cut: Callable[[bytes], int] | None = _safe_cut if self._split.cuts_safely else None
         self._most_bytes = min(LONGEST_PIECE, max_bytes or LONGEST_PIECE)
-        self._jobs = jobs or processors()
+        self._jobs = jobs or usable_processors()
         make_ready(counting.count_text, counting.pour)  # here, where Ctrl-C ends a compilation, and not in a thread
         self._pool = ThreadPoolExecutor(self._jobs) if self._jobs > 1 else None
         self._running: deque[Future[None]] = deque()
@@ -244,13 +244,6 @@ class Table(Fields):
     def _make_pool(self, size: int) -> None:
         self[counting.POOL] = allocate(size)
         self[counting.POOL_SIZE] = size
-
-
-def processors() -> int:
-    """How many this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _safe_cut(text: bytes) -> int:

@@ -1,6 +1,5 @@
 """The tokenizer itself: text to ids and back, for vocabularies that were trained here or read from files."""
 
-import os
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -13,6 +12,7 @@ from tokenizer.byte_alphabet import BYTES_BY_LETTER
 from tokenizer.errors import UsageError, UserError
 from tokenizer.packed import PackedVocabulary
 from tokenizer.plain_encoding import PlainEncoder
+from tokenizer.processors import usable_processors
 from tokenizer.special_tokens import Chosen, SpecialTokens
 from tokenizer.splits import Split, as_bytes, as_text, piece_bytes
 from tokenizer.streaming import StreamDecoder
@@ -225,7 +225,7 @@ class Tokenizer:
         cutter = self._specials.cutter(allowed_special, disallowed_special)
         cut = [cutter(text) for text in texts]
         parts = [part for text in cut for part, _ in text]
-        arrays = self._encode_parts(parts, jobs or os.cpu_count() or 1)
+        arrays = self._encode_parts(parts, jobs or usable_processors())
         batch = []
         for text in cut:
             pieces = []

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from tokenizer.encoding import Tokenizer
 from tokenizer.packed_cache import NotKept, only_kept
+from tokenizer.processors import usable_processors
 from tokenizer.registry import RANKS, file_of, load_tokenizer
 
 _READ = "import sys; from tokenizer import load_tokenizer; load_tokenizer(sys.argv[1])"
@@ -23,11 +24,11 @@ def load_tokenizers(names: Iterable[str | None]) -> list[Tokenizer]:
     """
     asked = list(names)
     loaded = {name: _load_kept(name) for name in asked}
-    unread = sorted((name for name, found in loaded.items() if name and not found), key=_size)
-    if len(unread) > 1:
+    unread = sorted((name for name, found in loaded.items() if name and found is None), key=_size)
+    if len(unread) > 1 and usable_processors() > 1:
         with _read_elsewhere(unread[-1]):
             loaded |= {name: load_tokenizer(name) for name in unread[:-1]}
-    return [loaded[name] or load_tokenizer(name) for name in asked]
+    return [load_tokenizer(name) if (found := loaded[name]) is None else found for name in asked]
 
 
 def _load_kept(name: str | None) -> Tokenizer | None:

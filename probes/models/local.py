@@ -33,6 +33,7 @@ from probes.models.memory import ensure_fits, expected_bytes, read_header
 from probes.models.options import DEFAULT_OPTIONS, Form, ModelOptions
 from probes.models.weights import file_sha256
 from tokenizer.errors import UsageError
+from tokenizer.processors import usable_processors
 
 WORKER = Path(__file__).with_name("local_worker.py")
 RUNTIME = "xllamacpp"
@@ -80,7 +81,7 @@ class LocalModel:
     def __init__(self, name: str, path: Path, options: ModelOptions = DEFAULT_OPTIONS) -> None:
         header = read_header(path)
         window = _window(name, options.window, header.trained_window)
-        threads = _usable_cores() if options.threads is None else options.threads
+        threads = usable_processors() if options.threads is None else options.threads
         if threads < 1:
             raise UsageError(f"{threads} threads compute nothing", hint="give --threads 1 or more")
         self.name = name
@@ -314,12 +315,6 @@ def _window(name: str, wanted: int | None, trained: int | None) -> int:
             hint=f"give --window {trained} or less",
         )
     return wanted
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _usage(reply: Mapping[str, Any], output_tokens: int, *, scored: int = 0) -> Usage:

@@ -109,7 +109,7 @@ async def in_the_middle_of_a_prefill(model: LocalModel) -> tuple[int, asyncio.Ta
 @pytest.mark.model
 @pytest.mark.parametrize(("continuation", "afresh"), [(" 47", False), (" 47", True), (" 9é東", False)])
 def test_a_continuations_probability_agrees_with_the_second_way(smollm2, monkeypatch, continuation, afresh):
-    monkeypatch.setattr(local, "_usable_cores", lambda: 2)
+    monkeypatch.setattr(local, "usable_processors", lambda: 2)
     one = request(continuation=continuation)
     (completion,) = ask(smollm2, one)
     assert completion.text == continuation

@@ -14,6 +14,12 @@ from tokenizer.training import train_on
 TEXT = "a word, wörter, \n\n  and 🌍 1234"
 
 
+@pytest.fixture(autouse=True)
+def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the machine has."""
+    monkeypatch.setattr(loading, "usable_processors", lambda: 2)
+
+
 @pytest.fixture
 def read_here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The published vocabularies that this process reads, as it reads them."""
@@ -82,6 +88,14 @@ def test_where_nothing_can_be_kept_all_are_read_all_the_same(
     monkeypatch.setenv("NEEDLEPOINT_HOME", str(no_directory))
     assert [one.encode("hello") for one in loading.load_tokenizers(["cl100k", "gpt2"])] == [[15339], [31373]]
     assert read_here == ["gpt2", "cl100k"]
+
+
+def test_on_one_processor_nothing_is_read_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, read_here: list[str], started: list["subprocess.Popen[bytes]"]
+) -> None:
+    monkeypatch.setattr(loading, "usable_processors", lambda: 1)
+    assert [one.name for one in loading.load_tokenizers(["cl100k", "gpt2"])] == ["cl100k", "gpt2"]
+    assert (read_here, started) == (["cl100k", "gpt2"], [])
 
 
 def test_an_error_is_that_of_the_first_name_that_has_one(started: list["subprocess.Popen[bytes]"]) -> None:
