@@ -1,6 +1,7 @@
 """A conversation as a model reads it: its tokens, stretch by stretch, and how many are whose."""
 
 import sys
+from array import array
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, groupby
 from pathlib import Path
@@ -9,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.chosen_tokenizer import tokenizers_meta
+from cli.machine_forms import RowsByColumn
 from cli.output import Column, OutputOptions, Table, emit, on_terminal, print_tables
 from cli.progress import say
 from cli.tables import percent
 from cli.text_input import read_file, stop_if_nobody_types
 from cli.token_pieces import Run, Shape, shapes
-from cli.token_view import bar_between, picture_lines, plain_text, token_texts
+from cli.token_view import bar_between, picture_lines, plain_text, words_of
 from cli.visible import visible
 from tokenizer.errors import UsageError, UserError
 
@@ -102,10 +104,9 @@ def _print_stretches(turns: Sequence["Turn"], tokens: Sequence["ChatToken"], *, 
     room = max(map(len, labels), default=0) + 2
     bar = bar_between(token.data for token in tokens if not token.special)
     for label, (_, run) in zip(labels, stretches, strict=True):
-        margin = label
-        for line in _lines(_shapes(run), [token.id for token in run] if ids else None, room, bar=bar):
-            click.echo(f"{margin:<{room}}{line}")
-            margin = ""
+        lines = list(_lines(_shapes(run), [token.id for token in run] if ids else None, room, bar=bar))
+        margins = [label, *[""] * len(lines)]
+        click.echo("".join(f"{margin:<{room}}{line}\n" for margin, line in zip(margins, lines, strict=False)), nl=False)
 
 
 def _lines(shown: Sequence[Shape], ids: Sequence[int] | None, room: int, *, bar: str) -> Iterator[str]:
@@ -175,17 +176,18 @@ def _machine_part_table(rows: Sequence[Row], notes: Sequence[str]) -> Table:
 
 
 def _token_table(turns: Sequence["Turn"], tokens: Sequence["ChatToken"], meta: Row) -> Table:
-    rows = []
-    end = 0
-    for position, token in enumerate(tokens):
-        start, end = end, end + len(token.data)
-        whose: Row = {"special": token.special, "turn": None, "role": None}
-        if token.turn is not None:
-            whose |= {"turn": token.turn + 1, "role": turns[token.turn].role}
-        place = {"position": position, "id": token.id, "start_byte": start, "end_byte": end}
-        rows.append(place | token_texts(token.data) | whose)
-    keys = ("position", "id", "text", "bytes_hex", "start_byte", "end_byte", "special", "turn", "role")
-    return Table("tok show", [Column(key, key) for key in keys], rows, meta=meta, name="token")
+    ends = array("q", accumulate((len(token.data) for token in tokens), initial=0))
+    columns: dict[str, Sequence[Any]] = {
+        "position": array("q", range(len(tokens))),
+        "id": array("q", (token.id for token in tokens)),
+        **words_of([token.data for token in tokens]),
+        "start_byte": ends[:-1],
+        "end_byte": ends[1:],
+        "special": [token.special for token in tokens],
+        "turn": [None if token.turn is None else token.turn + 1 for token in tokens],
+        "role": [None if token.turn is None else turns[token.turn].role for token in tokens],
+    }
+    return Table("tok show", [Column(key, key) for key in columns], RowsByColumn(columns), meta=meta, name="token")
 
 
 # -------------------------------------------------------------------------------------------------------- the words

@@ -152,8 +152,11 @@ def _spelt(values: Sequence[Any], known: _Known) -> Cells:
     kinds = set(map(type, values))
     if kinds == {int}:
         return list(values)
-    if kinds <= {str, type(None)}:  # of other kinds different values may be equal, as 1 and True are
+    if kinds <= {str, type(None)}:
         return list(map(known.__getitem__, values))
+    if kinds <= {int, type(None)} or kinds <= {bool, type(None)}:  # not both: 1 and True are equal
+        spelt = {value: known.spell(value) for value in set(values)}
+        return list(map(spelt.__getitem__, values))
     return list(map(known.spell, values))
 
 

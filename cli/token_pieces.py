@@ -5,7 +5,7 @@ Every way of drawing begins here: the terminal's colours, the bars in a pipe, an
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 from itertools import accumulate
 from typing import Literal, NamedTuple
 
@@ -13,6 +13,7 @@ from cli.visible import visible
 
 WHITE_SPACE = {" ": "·", "\t": "→", "\n": "⏎"}
 _SIGNS = frozenset(WHITE_SPACE.values())  # where they stand in the text themselves, they are spelled out
+_MOST_KNOWN = 1 << 16  # tokens, and stretches of them, whose shapes are kept
 _PLAIN = frozenset(" \t·→")  # what needs no sign where white space has none
 
 
@@ -30,7 +31,7 @@ class Run(NamedTuple):
 
 
 class Shape:
-    """What is shown of a token, wherever it stands. In one text equal tokens share it, as it is long in the making.
+    """What is shown of a token, wherever it stands. Equal tokens share it, as it is long in the making.
 
     Attributes:
         runs: what it is made of.
@@ -80,41 +81,37 @@ def shapes(tokens: Sequence[bytes]) -> Iterator[Shape]:
 
     Example: [b"a ", b"\xc3", b"\xa9"] -> "a·", "é⟨C3⟩", "⟨A9⟩".
     """
-    alone = _Alone()
-    together: _Together | None = None
     done = 0
     for first, end in _sharing(tokens):
-        together = _Together() if together is None else together
-        if done < first:
-            yield from map(alone.__getitem__, tokens[done:first])
-        yield from together[tuple(tokens[first:end])]
+        yield from map(_alone, tokens[done:first])
+        yield from _together(tuple(tokens[first:end]))
         done = end
-    yield from map(alone.__getitem__, tokens[done:])
+    yield from map(_alone, tokens[done:])
 
 
-class _Alone(dict[bytes, Shape]):
-    """What is shown of tokens that share no character with others, made when it is asked for."""
-
-    def __missing__(self, token: bytes) -> Shape:
-        shape = self[token] = Shape(*_runs([token]))
-        return shape
+@lru_cache(maxsize=_MOST_KNOWN)
+def _alone(token: bytes) -> Shape:
+    """What is shown of a token that shares no character with others."""
+    return Shape(*_runs([token]))
 
 
-class _Together(dict[tuple[bytes, ...], list[Shape]]):
-    """What is shown of the tokens of a stretch that shares characters, made when it is asked for."""
+@lru_cache(maxsize=_MOST_KNOWN)
+def _together(stretch: tuple[bytes, ...]) -> list[Shape]:
+    """What is shown of the tokens of a stretch that shares characters."""
+    character = b"".join(stretch).decode("utf-8", "surrogateescape")
+    if len(character) == 1:  # so are most, and they are quick to make
+        return [Shape([_whole(character), _chip(stretch[0])]), *map(_end_of, stretch[1:])]
+    return [*map(_shape_of, _runs(stretch))]
 
-    def __init__(self) -> None:
-        self._shape_of = cache(Shape)  # the ends of many characters are alike
-        self._end_of = cache(lambda share: Shape([_chip(share)]))
 
-    def __missing__(self, stretch: tuple[bytes, ...]) -> list[Shape]:
-        character = b"".join(stretch).decode("utf-8", "surrogateescape")
-        if len(character) == 1:  # so are most, and they are quick to make
-            shown = [Shape([_whole(character), _chip(stretch[0])]), *map(self._end_of, stretch[1:])]
-        else:
-            shown = [*map(self._shape_of, _runs(stretch))]
-        self[stretch] = shown
-        return shown
+@lru_cache(maxsize=_MOST_KNOWN)
+def _shape_of(runs: tuple[Run, ...]) -> Shape:
+    return Shape(runs)  # the ends of many characters are alike
+
+
+@lru_cache(maxsize=_MOST_KNOWN)
+def _end_of(share: bytes) -> Shape:
+    return Shape([_chip(share)])
 
 
 def _sharing(tokens: Sequence[bytes]) -> Iterator[tuple[int, int]]:

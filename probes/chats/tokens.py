@@ -5,7 +5,9 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import accumulate, groupby, pairwise
+from operator import itemgetter
+from typing import NamedTuple
 
 from probes.chats.conversation import Turn
 from probes.chats.template import Rendered
@@ -14,8 +16,7 @@ from tokenizer import Tokenizer
 _TEMPLATE = -1
 
 
-@dataclass(frozen=True, slots=True)
-class ChatToken:
+class ChatToken(NamedTuple):
     """One token: its id and bytes, whether it is a special one, and the turn (from 0) of whose content it has a part.
 
     `turn` is None where all of its bytes are the template's.
@@ -45,49 +46,47 @@ def chat_tokens(tokenizer: Tokenizer, rendered: Rendered) -> list[ChatToken]:
 
     Example: of "<|im_start|>user\\nHi<|im_end|>", where only "Hi" is a turn's, the first and the last are special.
     """
-    data, owners = rendered.text.encode("utf-8", "surrogatepass"), _byte_owners(rendered)
-    special_ids = set(tokenizer.special_tokens.values())
-    tokens = []
-    place = 0
-    for one in _ids(tokenizer, data, owners):
-        token = tokenizer.token_bytes(one)
-        turn = max(owners[place : place + len(token)], default=_TEMPLATE)
-        tokens.append(ChatToken(one, token, one in special_ids, None if turn == _TEMPLATE else turn))
-        place += len(token)
-    return tokens
-
-
-def _byte_owners(rendered: Rendered) -> "array[int]":
-    """Of each byte of the text, whose it is."""
+    data, runs = rendered.text.encode("utf-8", "surrogatepass"), list(_byte_runs(rendered))
+    ids = _ids(tokenizer, data, runs)
+    tokens = tokenizer.decode_tokens(ids)
     owners = array("i")
-    start = 0
-    for owner, characters in rendered.runs:
-        text = rendered.text[start : start + characters]
-        size = characters if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-        owners += array("i", [_TEMPLATE if owner is None else owner]) * size
-        start += characters
-    return owners
+    for owner, start, end in runs:
+        owners += array("i", [owner]) * (end - start)
+    places = accumulate(map(len, tokens), initial=0)
+    turns = [max(owners[start:end], default=_TEMPLATE) for start, end in pairwise(places)]
+    special = map(frozenset(tokenizer.special_tokens.values()).__contains__, ids)
+    return list(map(ChatToken, ids, tokens, special, (None if turn == _TEMPLATE else turn for turn in turns)))
 
 
-def _ids(tokenizer: Tokenizer, data: bytes, owners: "array[int]") -> Iterator[int]:
+def _byte_runs(rendered: Rendered) -> Iterator[tuple[int, int, int]]:
+    """Whose the bytes of the text are, from which to behind which; neighbours are different ones'."""
+    start = end = characters = 0
+    for owner, run in groupby(rendered.runs, key=itemgetter(0)):
+        before, characters = characters, characters + sum(size for _, size in run)
+        start, end = end, end + len(rendered.text[before:characters].encode("utf-8", "surrogatepass"))
+        yield _TEMPLATE if owner is None else owner, start, end
+
+
+def _ids(tokenizer: Tokenizer, data: bytes, runs: Sequence[tuple[int, int, int]]) -> list[int]:
     """The ids of the text, where special tokens are looked for between the turns' contents only."""
-    end = 0
-    for start, stop in _special_places(tokenizer, data, owners):
-        yield from tokenizer.encode(data[end:start], disallowed_special=())
-        yield tokenizer.special_tokens[data[start:stop].decode()]
-        end = stop
-    yield from tokenizer.encode(data[end:], disallowed_special=())
+    special = list(_special_places(tokenizer, data, runs))
+    ends = [start for start, _ in special] + [len(data)]
+    between = [data[start:end] for start, end in zip([0, *(stop for _, stop in special)], ends, strict=True)]
+    found = tokenizer.encode_batch(between, disallowed_special=())
+    ids: list[int] = found[0].tolist()
+    for (start, stop), following in zip(special, found[1:], strict=True):
+        ids += [tokenizer.special_tokens[data[start:stop].decode()], *following.tolist()]
+    return ids
 
 
-def _special_places(tokenizer: Tokenizer, data: bytes, owners: "array[int]") -> Iterator[tuple[int, int]]:
+def _special_places(
+    tokenizer: Tokenizer, data: bytes, runs: Sequence[tuple[int, int, int]]
+) -> Iterator[tuple[int, int]]:
     """Where special tokens stand in what is the template's own; of several that begin there, the longest."""
     pattern = _any_of(tokenizer.special_tokens)
-    start = 0
-    for owner, run in groupby(owners):
-        stop = start + sum(1 for _ in run)
+    for owner, start, stop in runs:
         if owner == _TEMPLATE and pattern is not None:
             yield from (match.span() for match in pattern.finditer(data, start, stop))
-        start = stop
 
 
 def _any_of(texts: Iterable[str]) -> re.Pattern[bytes] | None:
