@@ -27,6 +27,7 @@ EXCERPT = 1000  # bytes looked at for each line of aligned text
 PLAIN_WIDTH = 72  # columns of aligned text where there is no terminal
 
 Row = dict[str, Any]
+Limits = tuple[float | None, float | None]  # of an interval; None where it is not known
 
 METRIC_KEYS = (
     *("metric", "tokenizer", "source", "against", "value", "low", "high", "numerator", "denominator", "counted"),
@@ -73,12 +74,18 @@ class Findings:
     @cached_property
     def figures(self) -> list[Row]:
         """A row for each figure."""
+        figures = self.measured.figures
+        found: list[Limits] = [(None, None)] * len(figures)
+        several = [place for place, figure in enumerate(figures) if len(figure.ratio.numerators) >= FEWEST]
         with ThreadPoolExecutor(usable_processors()) as pool:  # resampling does without the interpreter's lock
-            return list(pool.map(self._figure_row, self.measured.figures))
+            intervals = pool.map(lambda place: limits(figures[place].ratio, self.wanted.seed), several)
+            for place, interval in zip(several, intervals, strict=True):
+                found[place] = interval
+        return list(map(self._figure_row, figures, found))
 
-    def _figure_row(self, figure: Figure) -> Row:
+    def _figure_row(self, figure: Figure, interval: Limits) -> Row:
         counted, over = METRICS[figure.metric]
-        low, high = limits(figure.ratio, self.wanted.seed)
+        low, high = interval
         return {
             "metric": figure.metric,
             "tokenizer": figure.tokenizer,
@@ -210,7 +217,7 @@ def _short_cut(cut: Sequence[bytes]) -> str:
     return shown_cut(cut[:LONGEST_CUT]) + more
 
 
-def limits(ratio: Ratio, seed: int) -> tuple[float | None, float | None]:
+def limits(ratio: Ratio, seed: int) -> Limits:
     """The ends of a ratio's 95 % bootstrap interval over its units; unknown of fewer than six.
 
     Many units are dealt by chance to 200 groups, and these are resampled: a group of documents is as independent of the

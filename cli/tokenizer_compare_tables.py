@@ -56,6 +56,9 @@ class Report:
         self._findings = findings
         self._corpus, self._wanted, self._measured = findings.corpus, findings.wanted, findings.measured
         self._names, self._rows = findings.names, findings.figures
+        self._rows_by_metric: dict[tuple[str, str | None], list[Row]] = {}
+        for row in self._rows:
+            self._rows_by_metric.setdefault((row["metric"], row["source"]), []).append(row)
         self._labels, self._files = labels(self._names), labels(self._corpus.files)
 
     def tables(self) -> list[Table]:
@@ -113,7 +116,7 @@ class Report:
         return notes
 
     def _rows_of(self, metric: str, source: str | None) -> list[Row]:
-        return [row for row in self._rows if row["metric"] == metric and row["source"] == source]
+        return self._rows_by_metric.get((metric, source), [])
 
     def _figures(
         self, title: str, metrics: dict[str, tuple[str, bool]], *, tokens: bool = True, notes: Sequence[str] = ()

@@ -150,6 +150,8 @@ def test_compressors_write_what_can_be_read_again_and_zlib_is_zlibs() -> None:
     ratio = compression.compressed_bits(found["zlib"], data)
     assert ratio.value == 8 * len(zlib.compress(data, 9)) / len(data)
     assert compression.compressed_bits(found["zlib"], b"").value is None
+    for size in (0, 1, 4096, 4097, len(data)):
+        assert len(found["xz"](data[:size])) == len(lzma.compress(data[:size], preset=9))
 
 
 # -------------------------------------------------------------------------------------------------------- entropies

@@ -8,13 +8,14 @@ from itertools import combinations
 import numpy as np
 
 from tokenizer.metrics import compression, entropy, overlap, robustness, words
-from tokenizer.metrics.corpus import Corpus, Encoded, Ids, Lens
+from tokenizer.metrics.corpus import Corpus, Encoded, Ids, Lens, Numbers
 from tokenizer.metrics.entropy import HeldOut
 from tokenizer.metrics.figures import Figure, Ratio, one_ratio
 from tokenizer.metrics.inference import Divergence, divergence
 from tokenizer.metrics.morphemes import LANGUAGES, gold_words, morpheme_boundaries
 
 DEFAULT_ALPHA = 2.5
+_FEW = 10_000  # ids
 
 # Each metric: what is counted, and over what.
 METRICS = {
@@ -143,7 +144,7 @@ def _of_one(lens: Lens, corpus: Corpus, encoded: Encoded, held_out: HeldOut, wan
         yield from _by_file(corpus, metric, lens.name, ratio)
     whole = entropy.vocabulary_bits(lens)
     for source, part in corpus.groups:
-        used = int(np.count_nonzero(np.bincount(_ids(corpus, encoded, part))))  # quicker than to sort them
+        used = len(_counts(_ids(corpus, encoded, part)))
         yield Figure("vocabulary_used", lens.name, source, None, overlap.utilisation(used, lens.vocabulary_size))
         ids = np.concatenate([np.zeros(0, np.int32), *held_out.ids[part]])
         costs = {"used_tokens": entropy.vocabulary_bits(lens, ids), "vocabulary": whole}
@@ -161,6 +162,14 @@ def _ids(corpus: Corpus, encoded: Encoded, documents: slice) -> Ids:
     edges = np.concatenate([[0], corpus.ends])[[documents.start, documents.stop]]
     first, last = np.searchsorted(encoded.ends, edges, "right")
     return encoded.ids[first:last]
+
+
+def _counts(ids: Ids) -> Numbers:
+    """How often each of the different ids comes."""
+    if len(ids) < _FEW:
+        return np.asarray(np.unique(ids, return_counts=True)[1], np.int64)
+    counts = np.bincount(ids)  # the quicker way, but for a text that is small beside the vocabulary
+    return np.asarray(counts[counts > 0], np.int64)
 
 
 def _parities(lens: Lens, corpus: Corpus, encoded: Encoded) -> Iterator[Figure]:
@@ -213,8 +222,8 @@ def _everything(
 
 def _efficiencies(lens: Lens, corpus: Corpus, encoded: Encoded, alpha: float) -> Iterator[Figure]:
     for source, part in corpus.groups:
-        counts = np.bincount(_ids(corpus, encoded, part))
-        sizes = {"observed": int(np.count_nonzero(counts)), "nominal": lens.vocabulary_size}
+        counts = _counts(_ids(corpus, encoded, part))
+        sizes = {"observed": len(counts), "nominal": lens.vocabulary_size}
         for name, order in (("shannon", 1.0), ("renyi", alpha)):
             for which, size in sizes.items():
                 ratio = entropy.efficiency(counts, size, order)
