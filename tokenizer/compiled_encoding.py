@@ -108,10 +108,11 @@ class CompiledEncoder:
             ids, counts = worker.encode_many(b"".join(pieces), ends, ends)
             return ids.copy(), counts
 
-    def pre_tokens(self, text: bytes) -> list[bytes]:
-        """The pieces that the split makes of a text."""
-        ends = self._split.piece_ends(text, np.array([len(text)])).tolist()
-        return [text[start:end] for start, end in pairwise([0, *ends])]
+    def pre_tokens(self, texts: Sequence[bytes]) -> list[bytes]:
+        """The pieces that the split makes of texts, none of which is empty, one after the other."""
+        data = b"".join(texts)
+        ends = self._split.piece_ends(data, np.cumsum([*map(len, texts)], dtype=np.int64)).tolist()
+        return [data[start:end] for start, end in pairwise([0, *ends])]
 
     def decode(self, ids: npt.NDArray[np.integer[Any]]) -> bytes:
         """The bytes of ids.

@@ -281,11 +281,15 @@ class Tokenizer:
         holder = [place for place, one in enumerate(as_text(data)) for _ in piece_bytes(one)]  # of each byte
         return [(holder[start], holder[end - 1] + 1) for start, end in spans]
 
-    def pre_tokens(self, text: str | bytes) -> list[bytes]:
-        """The pieces that the split makes of a text; special tokens are ordinary text here."""
-        data = as_bytes(text)
-        compiled = self._engine(len(data))
-        return compiled.pre_tokens(data) if compiled else list(map(piece_bytes, self.split.pieces(as_text(data))))
+    def pre_tokens(self, *texts: str | bytes) -> list[bytes]:
+        """The pieces that the split makes of a text, or of several one after the other.
+
+        Special tokens are ordinary text here.
+        """
+        every = list(filter(None, map(as_bytes, texts)))
+        if compiled := self._engine(sum(map(len, every))):
+            return compiled.pre_tokens(every)
+        return [piece_bytes(piece) for text in every for piece in self.split.pieces(as_text(text))]
 
     def encode_pieces(self, pieces: Sequence[bytes]) -> list[list[int]]:
         """The ids of each piece of text, taken for a pre-token as it stands.

@@ -52,6 +52,9 @@ class SpecialTokens:
         readable = self._named(allowed) | self.literal
         refused = self._named(disallowed) - (readable if disallowed == "all" else self.literal)
 
+        if not (readable or refused or self.absent):
+            return lambda text: [(text if isinstance(text, str) else as_bytes(text), None)]
+
         def cut(text: Text) -> list[tuple[Text, int | None]]:
             if not isinstance(text, str):
                 text = as_bytes(text)

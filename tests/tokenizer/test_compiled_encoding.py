@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -165,9 +166,12 @@ def test_threads_change_nothing(
 def test_pre_tokens_are_those_of_the_split(split: str, fuzz_texts: Texts) -> None:
     encoder, _ = both(BYTES, None, whole_pieces=True, split=split)
     cut = make_split(split)
-    texts = [PROSE * 30, *LONG, "", *fuzz_texts(300, f"pre-tokens {split}")]
-    for data in [*(text.encode() for text in texts), random.Random(5).randbytes(5000)]:
-        assert encoder.pre_tokens(data) == [data[start:end] for start, end in cut.split_spans(data)]
+    texts = [PROSE * 30, *LONG, *fuzz_texts(300, f"pre-tokens {split}")]
+    every = [*(text.encode() for text in texts if text), random.Random(5).randbytes(5000)]
+    expected = [[data[start:end] for start, end in cut.split_spans(data)] for data in every]
+    assert [encoder.pre_tokens([data]) for data in every] == expected
+    assert encoder.pre_tokens(every) == list(chain(*expected))
+    assert encoder.pre_tokens([]) == []
 
 
 @pytest.mark.parametrize("split", ["gpt2", "cl100k", "o200k"])

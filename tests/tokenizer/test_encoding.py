@@ -146,6 +146,11 @@ def test_any_bytes_come_back(data: bytes) -> None:
     spans = tokenizer.offsets(data, disallowed_special=())
     assert [data[start:end] for start, end in spans] == [tokenizer.token_bytes(one) for one in ids]
     assert b"".join(tokenizer.pre_tokens(data)) == data
+    assert tokenizer.pre_tokens(data, b"", "a b", data) == [
+        *tokenizer.pre_tokens(data),
+        *tokenizer.pre_tokens("a b"),
+        *tokenizer.pre_tokens(data),
+    ]
 
 
 def test_what_is_no_text_is_refused(trained: Tokenizer) -> None:

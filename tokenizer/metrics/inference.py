@@ -45,7 +45,7 @@ def divergence(lens: Lens, documents: list[bytes], seed: int) -> Divergence:
     share = min(1.0, MOST_TEXT / max(sum(map(len, documents)), 1))
     read = documents if share == 1 else [one[: cut_place(one, share)] for one in documents]
     tokenizer, vocabulary = lens.tokenizer, lens.tokens
-    occurrences = Counter(piece for one in read for piece in tokenizer.pre_tokens(one))
+    occurrences = Counter(tokenizer.pre_tokens(*read))
     pieces = sorted(piece for piece in occurrences if 0 < len(piece) <= LONGEST_PIECE)
     if len(pieces) > MOST_PIECES:
         pieces = random.Random(f"{seed} pre-tokens").sample(pieces, MOST_PIECES)
