@@ -13,6 +13,7 @@ from cli.options import tokenizer_option
 from cli.output import Column, OutputOptions, Table, emit, on_terminal, output_options
 from cli.progress import say
 from cli.text_input import Source, text_input
+from cli.token_view import words_of
 
 if TYPE_CHECKING:
     from tokenizer import Tokenizer
@@ -106,7 +107,7 @@ def alt(
     if output.format is None:
         emit(Table("tok alt", columns, rows, meta=meta, notes=notes), output)
     else:
-        keys = ("way", "tokens", "ids", "same", "differs_at_byte", "lost_to", "lost_to_rank")
+        keys = ("way", "tokens", "ids", "text", "bytes_hex", "same", "differs_at_byte", "lost_to", "lost_to_rank")
         emit(Table("tok alt", [Column(key, key) for key in keys], rows, meta=meta), output)
         say(notes[0])
 
@@ -162,6 +163,7 @@ def _ways(
             "tokens": len(tokens),
             "cut": shown_cut(tokens),
             "ids": [tokenizer.id_of(token) for token in tokens],
+            **words_of(tokens),
             "same": list(tokens) == real,
             "differs_at_byte": _first_difference(real, tokens),
             **_lost_to(steps, real, tokens),

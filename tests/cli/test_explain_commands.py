@@ -275,6 +275,8 @@ def test_alt_says_to_which_merge_another_way_was_lost() -> None:
     by_way = {row["way"]: row for row in json.loads(result.stdout)["rows"]}
     assert by_way["this tokenizer"]["differs_at_byte"] is None
     assert {row["differs_at_byte"] for row in json.loads(result.stdout)["rows"]} == {None, 3, 4}
+    assert by_way["fewest tokens, 2"]["text"] == [" act", "ion"]
+    assert by_way["fewest tokens, 2"]["bytes_hex"] == [b" act".hex(), b"ion".hex()]
     two = json.loads(run("alt", "is action", "-t", "cl100k", "--samples", "0", "--json").stdout)["rows"]
     assert {row["lost_to_rank"] for row in two if row["ids"] == [285, 1645, 28491]} == {302}  # in the second pre-token
 
