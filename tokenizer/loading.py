@@ -4,9 +4,10 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from tokenizer.encoding import Tokenizer
-from tokenizer.packed_cache import NotKept, only_kept
+from tokenizer.packed_cache import NotKept, can_keep, only_kept
 from tokenizer.processors import usable_processors
 from tokenizer.registry import RANKS, file_of, load_tokenizer
 
@@ -24,10 +25,12 @@ def load_tokenizers(names: Iterable[str | None]) -> list[Tokenizer]:
     """
     asked = list(names)
     loaded = {name: _load_kept(name) for name in asked}
-    unread = sorted((name for name, found in loaded.items() if name and found is None), key=_size)
-    if len(unread) > 1 and usable_processors() > 1:
-        with _read_elsewhere(unread[-1]):
-            loaded |= {name: load_tokenizer(name) for name in unread[:-1]}
+    unread = [name for name, found in loaded.items() if name and found is None]
+    largest = max(unread, key=_size, default="")
+    others = [name for name in unread if _file(name) != _file(largest)]
+    if others and can_keep() and usable_processors() > 1:
+        with _read_elsewhere(largest):
+            loaded |= {name: load_tokenizer(name) for name in others}
     return [load_tokenizer(name) if (found := loaded[name]) is None else found for name in asked]
 
 
@@ -38,6 +41,11 @@ def _load_kept(name: str | None) -> Tokenizer | None:
             return load_tokenizer(name)
     except NotKept:
         return None
+
+
+def _file(name: str) -> Path:
+    """What is read; a published vocabulary goes by its name."""
+    return Path(name) if name in RANKS else file_of(name).resolve()
 
 
 def _size(name: str) -> int:

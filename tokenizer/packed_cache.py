@@ -44,6 +44,14 @@ def _check_may_be_read() -> None:
         raise NotKept
 
 
+def can_keep() -> bool:
+    """Whether there is a place where vocabularies can be kept."""
+    try:
+        return os.access(_directory(), os.W_OK)
+    except (OSError, UserError):
+        return False
+
+
 def recall(sha256: str) -> Packed | None:
     """What was kept for a content with this hash; None if there is nothing."""
     try:

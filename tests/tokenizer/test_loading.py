@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -81,13 +82,27 @@ def test_whatever_goes_wrong_elsewhere_is_made_good_here(
 
 
 def test_where_nothing_can_be_kept_all_are_read_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_here: list[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    read_here: list[str],
+    started: list["subprocess.Popen[bytes]"],
 ) -> None:
     no_directory = tmp_path / "file"
     no_directory.touch()
     monkeypatch.setenv("NEEDLEPOINT_HOME", str(no_directory))
     assert [one.encode("hello") for one in loading.load_tokenizers(["cl100k", "gpt2"])] == [[15339], [31373]]
-    assert read_here == ["gpt2", "cl100k"]
+    assert (read_here, started) == (["cl100k", "gpt2"], [])
+
+
+def test_a_file_under_two_names_is_read_once(
+    tmp_path: Path, ranks_of: Callable[[str], bytes], started: list["subprocess.Popen[bytes]"]
+) -> None:
+    path, link = tmp_path / "mine.tiktoken", tmp_path / "link.tiktoken"
+    path.write_bytes(ranks_of("cl100k"))
+    link.symlink_to(path)
+    names = [f"{path}?split=gpt2", f"{path}?split=cl100k", f"{link}?split=o200k"]
+    assert [one.split.name for one in loading.load_tokenizers(names)] == ["gpt2", "cl100k", "o200k"]
+    assert not started
 
 
 def test_on_one_processor_nothing_is_read_meanwhile(
