@@ -74,7 +74,7 @@ def curves(
     limits: tuple[float, float] | None = None,
     ticks: Sequence[tuple[float, str]] = (),
     logarithmic: bool = False,
-    margins: "Margins | None" = None,
+    margins: Margins | None = None,
 ) -> str:
     """Lines with a band where there is an interval; each told apart by colour, line and mark.
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tokenizer import UserError, load_tokenizer, loading, registry
+from tokenizer.formats import tiktoken
 from tokenizer.packed_cache import NotKept, only_kept
 from tokenizer.training import train_on
 
@@ -95,14 +96,22 @@ def test_where_nothing_can_be_kept_all_are_read_all_the_same(
 
 
 def test_a_file_under_two_names_is_read_once(
-    tmp_path: Path, ranks_of: Callable[[str], bytes], started: list["subprocess.Popen[bytes]"]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ranks_of: Callable[[str], bytes],
+    started: list["subprocess.Popen[bytes]"],
 ) -> None:
+    sources = []
+    parse = tiktoken.parse_ranks
+    monkeypatch.setattr(
+        tiktoken, "parse_ranks", lambda content, source: (sources.append(source), parse(content, source))[1]
+    )
     path, link = tmp_path / "mine.tiktoken", tmp_path / "link.tiktoken"
     path.write_bytes(ranks_of("cl100k"))
     link.symlink_to(path)
     names = [f"{path}?split=gpt2", f"{path}?split=cl100k", f"{link}?split=o200k"]
     assert [one.split.name for one in loading.load_tokenizers(names)] == ["gpt2", "cl100k", "o200k"]
-    assert not started
+    assert (sources, started) == ([str(path)], [])
 
 
 def test_on_one_processor_nothing_is_read_meanwhile(
