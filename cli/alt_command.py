@@ -13,7 +13,7 @@ from cli.options import tokenizer_option
 from cli.output import Column, OutputOptions, Table, emit, on_terminal, output_options
 from cli.progress import say
 from cli.text_input import Source, text_input
-from cli.token_view import words_of
+from cli.token_texts import words_of
 
 if TYPE_CHECKING:
     from tokenizer import Tokenizer

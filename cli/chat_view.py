@@ -16,7 +16,8 @@ from cli.progress import say
 from cli.tables import percent
 from cli.text_input import read_file, stop_if_nobody_types
 from cli.token_pieces import Run, Shape, shapes
-from cli.token_view import bar_between, picture_lines, plain_text, words_of
+from cli.token_texts import words_of
+from cli.token_view import bar_between, picture_lines, plain_text
 from cli.visible import visible
 from tokenizer.errors import UsageError, UserError
 
@@ -102,22 +103,21 @@ def _print_stretches(turns: Sequence["Turn"], tokens: Sequence["ChatToken"], *, 
     stretches = [(turn, list(run)) for turn, run in groupby(tokens, key=lambda token: token.turn)]
     labels = [TEMPLATE if turn is None else f"{turn + 1} {turns[turn].role}" for turn, _ in stretches]
     room = max(map(len, labels), default=0) + 2
-    bar = bar_between(token.data for token in tokens if not token.special)
+    bar = bar_between(b"".join([token.data for token in tokens if not token.special]))
     for label, (_, run) in zip(labels, stretches, strict=True):
-        lines = list(_lines(_shapes(run), [token.id for token in run] if ids else None, room, bar=bar))
+        lines = _picture(_shapes(run), [token.id for token in run] if ids else None, room, bar=bar).splitlines()
         margins = [label, *[""] * len(lines)]
         click.echo("".join(f"{margin:<{room}}{line}\n" for margin, line in zip(margins, lines, strict=False)), nl=False)
 
 
-def _lines(shown: Sequence[Shape], ids: Sequence[int] | None, room: int, *, bar: str) -> Iterator[str]:
-    """The lines of one stretch, coloured where the terminal has colours, beside a margin of `room` columns."""
+def _picture(shown: Sequence[Shape], ids: Sequence[int] | None, room: int, *, bar: str) -> str:
+    """One stretch, coloured where the terminal has colours, beside a margin of `room` columns."""
     if not on_terminal():
-        yield from plain_text(shown, ids, width=None, plain_spaces=True, bar=bar).splitlines()
-        return
+        return plain_text(shown, ids, width=None, plain_spaces=True, bar=bar).decode()
     from rich.console import Console
 
     console = Console()
-    yield from picture_lines(console, shown, ids, width=max(console.width - room, 1), bar=bar)
+    return b"".join(picture_lines(console, shown, ids, width=max(console.width - room, 1), bar=bar)).decode()
 
 
 def _shapes(tokens: Sequence["ChatToken"]) -> list[Shape]:

@@ -46,7 +46,7 @@ def shown(token: bytes) -> str:
 
     if token.isascii() and (text := token.decode()).isprintable():  # so are most, and they are quick to write
         return text.replace(" ", WHITE_SPACE[" "])
-    return next(shapes([token])).signs
+    return shapes([token])[0].signs
 
 
 def token_column(output: "OutputOptions") -> "Column":
@@ -65,4 +65,4 @@ def shown_cut(tokens: Sequence[bytes]) -> str:
     """
     from cli.token_view import bar_between
 
-    return bar_between(tokens).join(map(shown, tokens))
+    return bar_between(b"".join(tokens)).join(map(shown, tokens))

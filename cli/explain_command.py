@@ -14,7 +14,7 @@ from cli.options import tokenizer_option
 from cli.output import Column, OutputOptions, Table, emit, on_terminal, output_options, print_tables
 from cli.progress import say
 from cli.text_input import Source, text_input
-from cli.token_view import token_texts
+from cli.token_texts import token_texts
 from cli.visible import visible
 
 if TYPE_CHECKING:

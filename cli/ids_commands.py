@@ -22,7 +22,7 @@ from cli.output import (
     write_atomically,
 )
 from cli.text_input import Source, stop_if_nobody_types, text_input
-from cli.token_view import words_of
+from cli.token_texts import words_of
 from tokenizer.errors import UsageError
 
 LONGEST_ID = 20  # digits

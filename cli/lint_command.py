@@ -8,7 +8,7 @@ import click
 from cli.chosen_tokenizer import load_chosen, shown, token_column, tokenizers_meta
 from cli.options import tokenizer_option
 from cli.output import Column, OutputOptions, Table, emit, output_options
-from cli.token_view import token_texts
+from cli.token_texts import token_texts
 
 if TYPE_CHECKING:
     from tokenizer import Tokenizer

@@ -214,9 +214,12 @@ def on_terminal(stream: TextIO | None = None) -> bool:
     return (stream or sys.stdout).isatty()
 
 
-def print_exactly(text: str) -> None:
-    """Write to stdout at once; `click.echo` would take away what looks like a terminal's codes."""
-    sys.stdout.write(text)
+def print_exactly(text: str | bytes) -> None:
+    """Write to stdout at once; `click.echo` would take away what looks like a terminal's codes. Bytes are UTF-8."""
+    if isinstance(text, bytes) and str(sys.stdout.encoding).lower() == "utf-8":  # no need to decode and encode them
+        click.echo(text, nl=False)
+        return
+    sys.stdout.write(text if isinstance(text, str) else text.decode())
     sys.stdout.flush()
 
 

@@ -38,4 +38,4 @@ def tok() -> None:
     needlepoint tok count -i notes.txt -t gpt2           how many tokens a file has
     needlepoint tok train texts/ -o mine.json            learn a tokenizer from texts
     """
-    gc.set_threshold(10_000, 10, 100)  # what these commands make they keep: to look for garbage in it all is in vain
+    gc.set_threshold(1_000_000, 10, 100)  # what these commands make they keep: to look for garbage in it all is in vain

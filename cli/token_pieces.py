@@ -3,11 +3,14 @@
 Every way of drawing begins here: the terminal's colours, the bars in a pipe, and the page of `tok report`.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from itertools import accumulate
 from typing import Literal, NamedTuple
+
+from rich.cells import cell_len, chop_cells, get_character_cell_size
 
 from cli.visible import visible
 
@@ -15,6 +18,10 @@ WHITE_SPACE = {" ": "·", "\t": "→", "\n": "⏎"}
 _SIGNS = frozenset(WHITE_SPACE.values())  # where they stand in the text themselves, they are spelled out
 _MOST_KNOWN = 1 << 16  # tokens, and stretches of them, whose shapes are kept
 _PLAIN = frozenset(" \t·→")  # what needs no sign where white space has none
+_STRETCH = re.compile(rb"(?s:.)[\x80-\xbf]+")  # of tokens' first bytes: one, and those inside characters after it
+
+
+Kind = Literal["text", "sign", "whole", "chip", "stray"]
 
 
 class Run(NamedTuple):
@@ -26,7 +33,7 @@ class Run(NamedTuple):
     """
 
     shown: str
-    kind: Literal["text", "sign", "whole", "chip", "stray"]
+    kind: Kind
     original: str = ""
 
 
@@ -45,9 +52,7 @@ class Shape:
     @cached_property
     def width(self) -> int:
         """Terminal cells."""
-        from rich.cells import cell_len
-
-        return sum([cell_len(run.shown) for run in self.runs])
+        return sum([_cells(run.shown) for run in self.runs])
 
     @cached_property
     def signs(self) -> str:
@@ -61,8 +66,6 @@ class Shape:
 
     def parts(self, width: int) -> list["Shape"]:
         """The same in parts of at most so many cells, at least one character each."""
-        from rich.cells import cell_len, chop_cells
-
         parts: list[list[Run]] = [[]]
         used = 0
         for run in self.runs:
@@ -76,17 +79,15 @@ class Shape:
         return [Shape(part, ends_line=self.ends_line and part is parts[-1]) for part in parts]
 
 
-def shapes(tokens: Sequence[bytes]) -> Iterator[Shape]:
+def shapes(tokens: Sequence[bytes]) -> list[Shape]:
     r"""What is shown of each token: of those that share a character together, of all others alone.
 
     Example: [b"a ", b"\xc3", b"\xa9"] -> "a·", "é⟨C3⟩", "⟨A9⟩".
     """
-    done = 0
+    shown = list(map(_alone, tokens))
     for first, end in _sharing(tokens):
-        yield from map(_alone, tokens[done:first])
-        yield from _together(tuple(tokens[first:end]))
-        done = end
-    yield from map(_alone, tokens[done:])
+        shown[first:end] = _together(tuple(tokens[first:end]))
+    return shown
 
 
 @lru_cache(maxsize=_MOST_KNOWN)
@@ -100,7 +101,7 @@ def _together(stretch: tuple[bytes, ...]) -> list[Shape]:
     """What is shown of the tokens of a stretch that shares characters."""
     character = b"".join(stretch).decode("utf-8", "surrogateescape")
     if len(character) == 1:  # so are most, and they are quick to make
-        return [Shape([_whole(character), _chip(stretch[0])]), *map(_end_of, stretch[1:])]
+        return [Shape([_whole(character), _chip(stretch[0])], ends_line=False), *map(_end_of, stretch[1:])]
     return [*map(_shape_of, _runs(stretch))]
 
 
@@ -116,39 +117,9 @@ def _end_of(share: bytes) -> Shape:
 
 def _sharing(tokens: Sequence[bytes]) -> Iterator[tuple[int, int]]:
     """From which token to behind which each stretch goes whose tokens share characters; the shortest ones."""
-    data = b"".join(tokens)
-    places = list(accumulate(map(len, tokens), initial=0))
-    inner = {token for token in set(tokens) if b"\x80" <= token[:1] < b"\xc0"}  # they may begin inside a character
-    is_text = _is_whole(data)  # then they do
-    first = end = 0
-    for number in [number for number, token in enumerate(tokens) if token in inner]:
-        if number and (is_text or _is_inside_character(data, places[number])):
-            if number != end:
-                if end:
-                    yield first, end
-                first = number - 1
-            end = number + 1
-    if end:
-        yield first, end
-
-
-def _is_inside_character(data: bytes, place: int) -> bool:
-    """Whether a continuation byte belongs to a whole character; else it stands for itself."""
-    for start in range(place - 1, max(place - 4, -1), -1):
-        if data[start] >= 0xC0:
-            size = 2 if data[start] < 0xE0 else 3 if data[start] < 0xF0 else 4
-            return start + size > place and _is_whole(data[start : start + size])
-        if data[start] < 0x80:
-            return False
-    return False
-
-
-def _is_whole(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+    text = b"".join(tokens).decode("utf-8", "surrogateescape").encode("utf-8", "replace")  # "?" for bytes of none
+    starts = accumulate(map(len, tokens), initial=0)
+    return map(re.Match.span, _STRETCH.finditer(bytes(map((text + b"?").__getitem__, starts))))
 
 
 def _runs(tokens: Sequence[bytes]) -> list[tuple[Run, ...]]:
@@ -185,6 +156,11 @@ def _characters(tokens: Sequence[bytes]) -> Iterator[tuple[str, list[tuple[int, 
             if offset == len(tokens[position]):
                 position, offset = position + 1, 0
         yield character, shares
+
+
+@lru_cache(maxsize=_MOST_KNOWN)
+def _cells(text: str) -> int:
+    return get_character_cell_size(text) if len(text) == 1 else cell_len(text)
 
 
 def _is_broken(character: str) -> bool:
@@ -225,15 +201,15 @@ def _append_stray(runs: list[Run], data: bytes) -> None:
 
 
 def _run(character: str, *, follows_text: bool) -> Run:
+    if character.isalnum():  # so are most, and they are quick to tell
+        return Run(character, "text")
     if character in WHITE_SPACE:
         return Run(WHITE_SPACE[character], "sign", character)
     if visible(character) != character:
         return Run(visible(character), "sign", character)
-    if character in _SIGNS:
-        return Run(character.encode("unicode_escape").decode(), "sign", character)
     category = unicodedata.category(character)
     shapeless = category == "Cf" or "\ufe00" <= character <= "\ufe0f"  # joiners, variation selectors
-    if character.isspace() or (shapeless and not follows_text):
+    if character in _SIGNS or character.isspace() or (shapeless and not follows_text):
         return Run(character.encode("unicode_escape").decode(), "sign", character)
     if category.startswith("M") and not follows_text:  # it would sit on the neighbour's last letter
         return Run(f"◌{character}", "text")

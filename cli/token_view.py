@@ -6,11 +6,12 @@ hexadecimal bytes for each of these tokens: 🌍⟨F0 9F⟩|⟨8C⟩|⟨8D⟩.
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
-from itertools import accumulate, chain, cycle, islice, repeat
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import accumulate, chain, compress, count, cycle, islice, repeat, zip_longest
+from operator import attrgetter, call
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
 
 import click
 
@@ -18,7 +19,8 @@ from cli.amounts import how_many
 from cli.machine_forms import RowsByColumn
 from cli.output import Column, Table, on_terminal, print_exactly
 from cli.progress import say
-from cli.token_pieces import Run, Shape, shapes
+from cli.token_pieces import Kind, Shape, shapes
+from cli.token_texts import words_of
 from cli.visible import visible
 
 if TYPE_CHECKING:
@@ -29,11 +31,15 @@ if TYPE_CHECKING:
 BACKGROUNDS = ("#77aadd", "#eedd88", "#99ddff", "#ee8866")
 INK = "#000000"
 FAINT_INK = "#444444"
-_AT_ONCE = 500  # lines that are written together
 BARS = ("|", "¦", "‖")  # between tokens, where there are no colours: the first that the text does not hold itself
+_AT_ONCE = 500  # lines that are written together
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
-class Picture(NamedTuple):
+@dataclass(frozen=True)
+class Picture:
     """A text through a tokenizer: their names, and the tokens' ids and bytes."""
 
     source: str
@@ -41,139 +47,165 @@ class Picture(NamedTuple):
     ids: Sequence[int]
     tokens: Sequence[bytes]
 
+    @cached_property
+    def data(self) -> bytes:
+        """The text."""
+        return b"".join(self.tokens)
+
+
+class Made(dict[Key, Value]):
+    """What a function makes of each key, made once: `functools.cache`, but for a million keys in half of the time."""
+
+    def __init__(self, make: Callable[[Key], Value]) -> None:
+        self._make = make
+
+    def __missing__(self, key: Key) -> Value:
+        value = self[key] = self._make(key)
+        return value
+
+
+class Block:
+    """A token, or a part of a wide one, as it stands in a picture. Equal ones are one, as they are soon looked up.
+
+    Attributes:
+        shape: what is shown of it.
+        width: terminal cells, enough for its id, too.
+        number: the id below it, or nothing, and spaces over the width, as bytes.
+    """
+
+    __slots__ = ("number", "shape", "width")
+
+    def __init__(self, shape: Shape, token_id: int | None = None) -> None:
+        number = "" if token_id is None else str(token_id)
+        self.shape = shape
+        self.width = max(shape.width, len(number))
+        self.number = number.ljust(self.width).encode()
+
 
 class Line(NamedTuple):
-    """Tokens in one line: what is shown of each, which colour it has, its id below it or "", and the cells it takes."""
+    """Blocks in one line, and which of the backgrounds each has: parts of one token the same, neighbours others."""
 
-    shapes: Sequence[Shape]
+    blocks: Sequence[Block]
     tints: Sequence[int]
-    numbers: Sequence[str]
-    widths: Sequence[int]
-
-    def part(self, start: int, end: int) -> "Line":
-        """Some of them."""
-        return Line(self.shapes[start:end], self.tints[start:end], self.numbers[start:end], self.widths[start:end])
 
 
-def lines(shown: Iterable[Shape], ids: Sequence[int] | None, *, width: int | None, gap: int) -> Iterator[Line]:
+def lines(shown: Sequence[Shape], ids: Sequence[int] | None, *, width: int | None, gap: int) -> Iterator[Line]:
     """Break what is shown of tokens into lines, only between tokens; a token that is wider than a line over several.
 
     Args:
-        shown: of each token; it is read to its end before the first line is there.
+        shown: of each token.
         ids: their ids, if they are to stand below them.
         width: the most cells of a line; None: as many as it takes.
         gap: the cells between two tokens.
     """
-    every = _in_one_line(list(shown), ids, width)
-    edges = [] if width is None else list(accumulate((cells + gap for cells in every.widths), initial=0))
-    line_ends = [end for end, shape in enumerate(every.shapes, start=1) if shape.ends_line]
+    every = _in_one_line(shown, ids, width)
+    edges = [] if width is None else list(accumulate([block.width + gap for block in every.blocks], initial=0))
+    ending = {block for block in set(every.blocks) if block.shape.ends_line}
     start = 0
-    for line_end in (*line_ends, len(every.shapes)):
+    for line_end in (*compress(count(1), map(ending.__contains__, every.blocks)), len(every.blocks)):
         while start < line_end:
             end = line_end
             if width is not None:
                 fitting = bisect_right(edges, edges[start] + width + gap, start) - 1
                 end = min(line_end, max(fitting, start + 1))
-            yield every.part(start, end)
+            yield Line(every.blocks[start:end], every.tints[start:end])
             start = end
 
 
-def _in_one_line(shown: list[Shape], ids: Sequence[int] | None, width: int | None) -> Line:
+def _in_one_line(shown: Sequence[Shape], ids: Sequence[int] | None, width: int | None) -> Line:
     """All tokens, those that are wider than this in parts, of which the first has the id."""
     tints: list[int] = list(islice(cycle(range(len(BACKGROUNDS))), len(shown)))
-    numbers = [""] * len(shown) if ids is None else list(map(str, ids))
-    kinds = set() if width is None else set(shown)
-    if width is not None and any(one.width > width for one in kinds):
-        parts = {one: one.parts(width) if one.width > width else [one] for one in kinds}
-        sizes = [len(parts[shape]) for shape in shown]
-        shown = list(chain.from_iterable(map(parts.__getitem__, shown)))
-        tints = list(chain.from_iterable(map(repeat, tints, sizes)))
-        numbers = list(chain.from_iterable(map(repeat, numbers, sizes)))
-        for start, size in zip(accumulate(sizes, initial=0), sizes, strict=False):
-            if size > 1:
-                numbers[start + 1 : start + size] = [""] * (size - 1)
-    if width is None and ids is None:  # nobody asks how wide they are
-        return Line(shown, tints, numbers, [0] * len(shown))
-    widths = [shape.width for shape in shown]
-    return Line(shown, tints, numbers, widths if ids is None else list(map(max, widths, map(len, numbers))))
+    if ids is None:
+        blocks = list(map(Made(Block).__getitem__, shown))
+    else:
+        numbered: Made[tuple[Shape, int], Block] = Made(lambda key: Block(*key))
+        blocks = list(map(numbered.__getitem__, zip(shown, ids, strict=True)))
+    if width is None or all(each.shape.width <= width for each in set(blocks)):
+        return Line(blocks, tints)
+    parts = list(map(Made(partial(_parts, width=width)).__getitem__, blocks))
+    return Line(list(chain.from_iterable(parts)), list(chain.from_iterable(map(repeat, tints, map(len, parts)))))
 
 
-def bar_between(tokens: Iterable[bytes]) -> str:
-    """What to put between tokens: a bar, and another one where the text holds bars.
+def _parts(block: Block, width: int) -> list[Block]:
+    if block.shape.width <= width:
+        return [block]
+    first, *rest = block.shape.parts(width)
+    number = block.number.rstrip(b" ")
+    return [Block(first, int(number) if number else None), *map(Block, rest)]
 
-    Example: bar_between([b"a", b"||"]) == "¦"
+
+def bar_between(data: bytes) -> str:
+    """What to put between the tokens of a text: a bar, and another one where it holds bars.
+
+    Example: bar_between(b"a||") == "¦"
     """
-    text = b"".join(tokens)
-    return next((bar for bar in BARS if bar.encode() not in text), BARS[0])
+    return next((bar for bar in BARS if bar.encode() not in data), BARS[0])
 
 
 def plain_text(
-    shown: Iterable[Shape], ids: Sequence[int] | None, *, width: int | None, plain_spaces: bool, bar: str = BARS[0]
-) -> str:
-    """The picture without colours: a bar between tokens, a new line where the text has one.
+    shown: Sequence[Shape], ids: Sequence[int] | None, *, width: int | None, plain_spaces: bool, bar: str = BARS[0]
+) -> bytes:
+    """The picture without colours, in UTF-8: a bar between tokens, a new line where the text has one.
 
     A line that is full ends with a bar if a token ends there, too.
 
     Example: "How| is| this| cut|?"; with ids the tokens stand in columns, and their ids in a line below.
     """
+    if ids is not None:
+        signs: Made[Block, bytes] = Made(
+            lambda block: (block.shape.signs + " " * (block.width - block.shape.width)).encode()
+        )
+        every = lines(shown, ids, width=width, gap=len(bar))
+        return b"".join([_with_numbers(line, map(signs.__getitem__, line.blocks), bar) for line in every])
     words = attrgetter("plain" if plain_spaces else "signs")
-    column = cache(lambda shape, cells: shape.signs + " " * (cells - shape.width))
-    drawn: list[str] = []
-    before: Line | None = None
-    most = width if width is None or ids is not None else max(1, width - len(bar))
-    for line in lines(shown, ids, width=most, gap=len(bar)):
-        if ids is None:
-            if before and not before.shapes[-1].ends_line and before.tints[-1] != line.tints[0]:  # no part of one token
-                drawn[-1] += bar
-            drawn.append(bar.join(map(words, line.shapes)))
-            before = line
-        else:
-            drawn += _with_numbers(line, map(column, line.shapes, line.widths), bar)
-    return "".join(f"{line}\n" for line in drawn)
+    if width is None:  # nobody asks how wide they are
+        piece: Made[Shape, bytes] = Made(lambda shape: (words(shape) + ("\n" if shape.ends_line else bar)).encode())
+        text = b"".join(map(piece.__getitem__, shown))
+        return text.removesuffix(bar.encode()) + b"\n" if text[-1:] != b"\n" and text else text
+    broken = list(lines(shown, None, width=max(1, width - len(bar)), gap=len(bar)))
+    parts: list[str] = []
+    for line, after in zip_longest(broken, broken[1:]):
+        ends_token = after is not None and after.tints[0] != line.tints[-1]
+        is_full = ends_token and not line.blocks[-1].shape.ends_line
+        parts += [bar.join([words(block.shape) for block in line.blocks]), bar if is_full else "", "\n"]
+    return "".join(parts).encode()
 
 
-def _with_numbers(line: Line, columns: Iterable[str], gap: str) -> list[str]:
-    """A line of tokens that are drawn as these columns, and a line of their ids below."""
-    numbers = map(str.ljust, line.numbers, line.widths)
-    return [gap.join(columns).rstrip(" "), (" " * len(gap)).join(numbers).rstrip(" ")]
+def _with_numbers(line: Line, drawn: Iterable[bytes], gap: str) -> bytes:
+    """A line of tokens, which are drawn over their whole width, and a line of their ids below."""
+    numbers = (b" " * len(gap)).join([block.number for block in line.blocks])
+    return b"%b\n%b\n" % (gap.encode().join(drawn).rstrip(b" "), numbers.rstrip(b" "))
 
 
 def coloured_lines(
-    shown: Iterable[Shape], ids: Sequence[int] | None, *, width: int, colours: "ColorSystem"
-) -> Iterator[str]:
-    """The picture in as many colours as a terminal has, with their codes; with ids a second line under each."""
-    painted = _Painted(colours)
+    shown: Sequence[Shape], ids: Sequence[int] | None, *, width: int, colours: "ColorSystem"
+) -> Iterator[bytes]:
+    """The lines of `picture_lines` in as many colours as a terminal has, with their codes."""
+    brushes = [Made(_brush(tint, colours)).__getitem__ for tint in range(len(BACKGROUNDS))]
     gap = "" if ids is None else " "
     for line in lines(shown, ids, width=width, gap=len(gap)):
-        columns = map(painted.__getitem__, zip(line.shapes, line.tints, line.widths, strict=True))
-        yield from ["".join(columns)] if ids is None else _with_numbers(line, columns, gap)
+        drawn = map(call, map(brushes.__getitem__, line.tints), line.blocks)
+        yield b"".join(drawn) + b"\n" if ids is None else _with_numbers(line, drawn, gap)
 
 
-class _Painted(dict[tuple[Shape, int, int], str]):
-    """What is shown of a token on one of the backgrounds in so many cells, with the codes for its colours.
+def _brush(tint: int, colours: "ColorSystem") -> Callable[[Block], bytes]:
+    """What draws tokens on one of the backgrounds, over their whole width, with the codes for its colours."""
+    codes = {kind: _codes(kind, tint, colours) for kind in get_args(Kind)}
 
-    It is made when it is asked for.
-    """
+    def draw(block: Block) -> bytes:
+        drawn = [run.shown.join(codes[run.kind]) for run in block.shape.runs]
+        return "".join(drawn).encode() + b" " * (block.width - block.shape.width)
 
-    def __init__(self, colours: "ColorSystem") -> None:
-        self._colours = colours
-
-    def __missing__(self, key: tuple[Shape, int, int]) -> str:
-        from rich.style import Style
-
-        shape, number, cells = key
-        styles = [Style.parse(_style(run, number)) for run in shape.runs]
-        runs = zip(styles, shape.runs, strict=True)
-        drawn = "".join(style.render(run.shown, color_system=self._colours) for style, run in runs)
-        text = self[key] = drawn + " " * (cells - shape.width)
-        return text
+    return draw
 
 
-def _style(run: Run, number: int) -> str:
-    if run.kind == "whole":
-        return "bold"
-    line = "underline " if number % 2 else ""  # of two neighbours one, for whoever sees no colours
-    return f"{line}{FAINT_INK if run.kind == 'sign' else INK} on {BACKGROUNDS[number]}"
+def _codes(kind: Kind, tint: int, colours: "ColorSystem") -> list[str]:
+    """What stands before and after some characters to give them their colours."""
+    from rich.style import Style
+
+    line = "underline " if tint % 2 else ""  # of two neighbours one, for whoever sees no colours
+    style = f"{line}{FAINT_INK if kind == 'sign' else INK} on {BACKGROUNDS[tint]}"
+    return Style.parse("bold" if kind == "whole" else style).render("-", color_system=colours).split("-")
 
 
 def print_pictures(pictures: Sequence[Picture], *, ids: bool) -> None:
@@ -183,45 +215,47 @@ def print_pictures(pictures: Sequence[Picture], *, ids: bool) -> None:
             click.echo()
         if len(pictures) > 1:
             click.echo(visible(f"# {picture.source}, {picture.tokenizer}"))
-        bar = bar_between(picture.tokens)
+        bar = bar_between(picture.data)
         numbers = picture.ids if ids else None
         if on_terminal():
             _draw(shapes(picture.tokens), numbers, bar=bar)
             click.echo(visible(f"\n{summary(picture)}"))
         else:
             text = plain_text(shapes(picture.tokens), numbers, width=None, plain_spaces=True, bar=bar)
-            click.echo(text, nl=False)
+            click.echo(text.decode(), nl=False)
             say(summary(picture))
 
 
-def _draw(shown: Iterable[Shape], ids: Sequence[int] | None, *, bar: str) -> None:
+def _draw(shown: Sequence[Shape], ids: Sequence[int] | None, *, bar: str) -> None:
     from rich.console import Console
 
     console = Console()
     drawn = picture_lines(console, shown, ids, width=console.width, bar=bar)
     while some := list(islice(drawn, _AT_ONCE)):
-        print_exactly("".join(f"{line}\n" for line in some))
+        print_exactly(b"".join(some))
 
 
 def picture_lines(
-    console: "Console", shown: Iterable[Shape], ids: Sequence[int] | None, *, width: int, bar: str = BARS[0]
-) -> Iterator[str]:
-    """The picture as this console can show it: in colours, with the codes for them, or with bars where it has none."""
+    console: "Console", shown: Sequence[Shape], ids: Sequence[int] | None, *, width: int, bar: str = BARS[0]
+) -> Iterator[bytes]:
+    """The picture as this console can show it: in colours, with the codes for them, or with bars where it has none.
+
+    It comes line by line in UTF-8, with ids two lines at a time, each with its line end.
+    """
     from rich.console import COLOR_SYSTEMS
 
     if console.color_system is not None and not console.no_color:
         return coloured_lines(shown, ids, width=width, colours=COLOR_SYSTEMS[console.color_system])
-    return iter(plain_text(shown, ids, width=width, plain_spaces=False, bar=bar).splitlines())
+    return iter(plain_text(shown, ids, width=width, plain_spaces=False, bar=bar).splitlines(keepends=True))
 
 
 def summary(picture: Picture) -> str:
     """One line of figures: "4 tokens, 12 bytes, 12 characters, 3.00 bytes per token, tokenizer gpt2"."""
-    data = b"".join(picture.tokens)
-    characters = len(data.decode("utf-8", "surrogateescape"))
-    count = len(picture.tokens)
-    parts = [how_many(count, "token"), how_many(len(data), "byte"), how_many(characters, "character")]
+    size, count = len(picture.data), len(picture.tokens)
+    characters = len(picture.data.decode("utf-8", "surrogateescape"))
+    parts = [how_many(count, "token"), how_many(size, "byte"), how_many(characters, "character")]
     if count:
-        parts.append(f"{len(data) / count:.2f} bytes per token")
+        parts.append(f"{size / count:.2f} bytes per token")
     return ", ".join([*parts, f"tokenizer {picture.tokenizer}"])
 
 
@@ -242,22 +276,3 @@ def token_table(pictures: Sequence[Picture], meta: Mapping[str, Any]) -> Table:
         columns["start_byte"] += ends[:-1]
         columns["end_byte"] += ends[1:]
     return Table("tok show", [Column(key, key) for key in columns], RowsByColumn(columns), meta=meta)
-
-
-def words_of(tokens: Sequence[bytes]) -> dict[str, list[str | None]]:
-    """The `token_texts` of very many tokens, which come again and again, in columns."""
-    kinds = {token: token_texts(token) for token in set(tokens)}
-    found = {}
-    for key in ("text", "bytes_hex"):
-        shown = {token: texts[key] for token, texts in kinds.items()}
-        found[key] = list(map(shown.__getitem__, tokens))
-    return found
-
-
-def token_texts(data: bytes) -> dict[str, str | None]:
-    """A token's text, which is unknown when its bytes are no whole characters, and its bytes in hexadecimal."""
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        text = None
-    return {"text": text, "bytes_hex": data.hex()}

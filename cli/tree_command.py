@@ -11,7 +11,7 @@ from cli.chosen_tokenizer import load_chosen, shown, token_column, tokenizers_me
 from cli.options import tokenizer_option
 from cli.output import Column, OutputOptions, Table, emit, on_terminal, output_options
 from cli.progress import say
-from cli.token_view import token_texts
+from cli.token_texts import token_texts
 from cli.visible import visible
 from tokenizer.errors import UsageError
 
