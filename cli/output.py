@@ -215,11 +215,14 @@ def on_terminal(stream: TextIO | None = None) -> bool:
 
 
 def print_exactly(text: str | bytes) -> None:
-    """Write to stdout at once; `click.echo` would take away what looks like a terminal's codes. Bytes are UTF-8."""
-    if isinstance(text, bytes) and str(sys.stdout.encoding).lower() == "utf-8":  # no need to decode and encode them
-        click.echo(text, nl=False)
-        return
-    sys.stdout.write(text if isinstance(text, str) else text.decode())
+    """Write to stdout at once; on a terminal `click.echo` could take away its codes. Bytes are UTF-8."""
+    if isinstance(text, bytes):
+        is_utf8 = str(sys.stdout.encoding).lower() == "utf-8"  # then they need not be decoded and encoded again
+        if is_utf8 or not on_terminal():
+            click.echo(text if is_utf8 else text.decode(), nl=False)
+            return
+        text = text.decode()
+    sys.stdout.write(text)
     sys.stdout.flush()
 
 

@@ -132,9 +132,9 @@ class Screens:
         shown = shapes(tokenizer.decode_tokens(ids))
         label = f"  {name:<6} {len(ids):>3} tokens  "
         width = self.console.width - len(label)
-        for number, line in enumerate(picture_lines(self.console, shown, None, width=width)):
-            margin = Text(label if number == 0 else " " * len(label))
-            self.console.print(margin + Text.from_ansi(line.decode().rstrip("\n")), soft_wrap=True)
+        lines = b"".join(picture_lines(self.console, shown, None, width=width)).decode().splitlines()
+        for number, line in enumerate(lines):
+            self.console.print(Text(label if number == 0 else " " * len(label)) + Text.from_ansi(line), soft_wrap=True)
 
     # ---------------------------------------------------------------------------------------------- 2 needles
 

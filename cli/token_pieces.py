@@ -79,13 +79,15 @@ class Shape:
         return [Shape(part, ends_line=self.ends_line and part is parts[-1]) for part in parts]
 
 
-def shapes(tokens: Sequence[bytes]) -> list[Shape]:
+def shapes(tokens: Sequence[bytes], data: bytes | None = None) -> list[Shape]:
     r"""What is shown of each token: of those that share a character together, of all others alone.
+
+    `data` is all of them in one, if that is at hand.
 
     Example: [b"a ", b"\xc3", b"\xa9"] -> "a·", "é⟨C3⟩", "⟨A9⟩".
     """
     shown = list(map(_alone, tokens))
-    for first, end in _sharing(tokens):
+    for first, end in _sharing(tokens, b"".join(tokens) if data is None else data):
         shown[first:end] = _together(tuple(tokens[first:end]))
     return shown
 
@@ -115,9 +117,9 @@ def _end_of(share: bytes) -> Shape:
     return Shape([_chip(share)])
 
 
-def _sharing(tokens: Sequence[bytes]) -> Iterator[tuple[int, int]]:
+def _sharing(tokens: Sequence[bytes], data: bytes) -> Iterator[tuple[int, int]]:
     """From which token to behind which each stretch goes whose tokens share characters; the shortest ones."""
-    text = b"".join(tokens).decode("utf-8", "surrogateescape").encode("utf-8", "replace")  # "?" for bytes of none
+    text = data.decode("utf-8", "surrogateescape").encode("utf-8", "replace")  # "?" for each byte of none
     starts = accumulate(map(len, tokens), initial=0)
     return map(re.Match.span, _STRETCH.finditer(bytes(map((text + b"?").__getitem__, starts))))
 

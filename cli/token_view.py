@@ -5,13 +5,12 @@ hexadecimal bytes for each of these tokens: 🌍⟨F0 9F⟩|⟨8C⟩|⟨8D⟩.
 """
 
 from array import array
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
-from itertools import accumulate, chain, compress, count, cycle, islice, repeat, zip_longest
-from operator import attrgetter, call
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
+from functools import cached_property
+from itertools import accumulate, zip_longest
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -19,6 +18,7 @@ from cli.amounts import how_many
 from cli.machine_forms import RowsByColumn
 from cli.output import Column, Table, on_terminal, print_exactly
 from cli.progress import say
+from cli.token_lines import Block, Made, drawn_lines, lines
 from cli.token_pieces import Kind, Shape, shapes
 from cli.token_texts import words_of
 from cli.visible import visible
@@ -32,10 +32,6 @@ BACKGROUNDS = ("#77aadd", "#eedd88", "#99ddff", "#ee8866")
 INK = "#000000"
 FAINT_INK = "#444444"
 BARS = ("|", "¦", "‖")  # between tokens, where there are no colours: the first that the text does not hold itself
-_AT_ONCE = 500  # lines that are written together
-
-Key = TypeVar("Key")
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -51,87 +47,6 @@ class Picture:
     def data(self) -> bytes:
         """The text."""
         return b"".join(self.tokens)
-
-
-class Made(dict[Key, Value]):
-    """What a function makes of each key, made once: `functools.cache`, but for a million keys in half of the time."""
-
-    def __init__(self, make: Callable[[Key], Value]) -> None:
-        self._make = make
-
-    def __missing__(self, key: Key) -> Value:
-        value = self[key] = self._make(key)
-        return value
-
-
-class Block:
-    """A token, or a part of a wide one, as it stands in a picture. Equal ones are one, as they are soon looked up.
-
-    Attributes:
-        shape: what is shown of it.
-        width: terminal cells, enough for its id, too.
-        number: the id below it, or nothing, and spaces over the width, as bytes.
-    """
-
-    __slots__ = ("number", "shape", "width")
-
-    def __init__(self, shape: Shape, token_id: int | None = None) -> None:
-        number = "" if token_id is None else str(token_id)
-        self.shape = shape
-        self.width = max(shape.width, len(number))
-        self.number = number.ljust(self.width).encode()
-
-
-class Line(NamedTuple):
-    """Blocks in one line, and which of the backgrounds each has: parts of one token the same, neighbours others."""
-
-    blocks: Sequence[Block]
-    tints: Sequence[int]
-
-
-def lines(shown: Sequence[Shape], ids: Sequence[int] | None, *, width: int | None, gap: int) -> Iterator[Line]:
-    """Break what is shown of tokens into lines, only between tokens; a token that is wider than a line over several.
-
-    Args:
-        shown: of each token.
-        ids: their ids, if they are to stand below them.
-        width: the most cells of a line; None: as many as it takes.
-        gap: the cells between two tokens.
-    """
-    every = _in_one_line(shown, ids, width)
-    edges = [] if width is None else list(accumulate([block.width + gap for block in every.blocks], initial=0))
-    ending = {block for block in set(every.blocks) if block.shape.ends_line}
-    start = 0
-    for line_end in (*compress(count(1), map(ending.__contains__, every.blocks)), len(every.blocks)):
-        while start < line_end:
-            end = line_end
-            if width is not None:
-                fitting = bisect_right(edges, edges[start] + width + gap, start) - 1
-                end = min(line_end, max(fitting, start + 1))
-            yield Line(every.blocks[start:end], every.tints[start:end])
-            start = end
-
-
-def _in_one_line(shown: Sequence[Shape], ids: Sequence[int] | None, width: int | None) -> Line:
-    """All tokens, those that are wider than this in parts, of which the first has the id."""
-    tints: list[int] = list(islice(cycle(range(len(BACKGROUNDS))), len(shown)))
-    if ids is None:
-        blocks = list(map(Made(Block).__getitem__, shown))
-    else:
-        numbered: Made[tuple[Shape, int], Block] = Made(lambda key: Block(*key))
-        blocks = list(map(numbered.__getitem__, zip(shown, ids, strict=True)))
-    if width is None or all(each.shape.width <= width for each in set(blocks)):
-        return Line(blocks, tints)
-    parts = list(map(Made(partial(_parts, width=width)).__getitem__, blocks))
-    return Line(list(chain.from_iterable(parts)), list(chain.from_iterable(map(repeat, tints, map(len, parts)))))
-
-
-def _parts(block: Block, width: int) -> list[Block]:
-    if block.shape.width <= width:
-        return [block]
-    first, *rest = block.shape.parts(width)
-    number = block.number.rstrip(b" ")
-    return [Block(first, int(number) if number else None), *map(Block, rest)]
 
 
 def bar_between(data: bytes) -> str:
@@ -152,11 +67,7 @@ def plain_text(
     Example: "How| is| this| cut|?"; with ids the tokens stand in columns, and their ids in a line below.
     """
     if ids is not None:
-        signs: Made[Block, bytes] = Made(
-            lambda block: (block.shape.signs + " " * (block.width - block.shape.width)).encode()
-        )
-        every = lines(shown, ids, width=width, gap=len(bar))
-        return b"".join([_with_numbers(line, map(signs.__getitem__, line.blocks), bar) for line in every])
+        return b"".join(drawn_lines(shown, ids, width=width, gap=bar.encode(), brushes=[_signs]))
     words = attrgetter("plain" if plain_spaces else "signs")
     if width is None:  # nobody asks how wide they are
         piece: Made[Shape, bytes] = Made(lambda shape: (words(shape) + ("\n" if shape.ends_line else bar)).encode())
@@ -171,21 +82,16 @@ def plain_text(
     return "".join(parts).encode()
 
 
-def _with_numbers(line: Line, drawn: Iterable[bytes], gap: str) -> bytes:
-    """A line of tokens, which are drawn over their whole width, and a line of their ids below."""
-    numbers = (b" " * len(gap)).join([block.number for block in line.blocks])
-    return b"%b\n%b\n" % (gap.encode().join(drawn).rstrip(b" "), numbers.rstrip(b" "))
+def _signs(block: Block) -> bytes:
+    return (block.shape.signs + " " * (block.width - block.shape.width)).encode()
 
 
 def coloured_lines(
     shown: Sequence[Shape], ids: Sequence[int] | None, *, width: int, colours: "ColorSystem"
 ) -> Iterator[bytes]:
     """The lines of `picture_lines` in as many colours as a terminal has, with their codes."""
-    brushes = [Made(_brush(tint, colours)).__getitem__ for tint in range(len(BACKGROUNDS))]
-    gap = "" if ids is None else " "
-    for line in lines(shown, ids, width=width, gap=len(gap)):
-        drawn = map(call, map(brushes.__getitem__, line.tints), line.blocks)
-        yield b"".join(drawn) + b"\n" if ids is None else _with_numbers(line, drawn, gap)
+    brushes = [_brush(tint, colours) for tint in range(len(BACKGROUNDS))]
+    return drawn_lines(shown, ids, width=width, gap=b"" if ids is None else b" ", brushes=brushes)
 
 
 def _brush(tint: int, colours: "ColorSystem") -> Callable[[Block], bytes]:
@@ -215,14 +121,13 @@ def print_pictures(pictures: Sequence[Picture], *, ids: bool) -> None:
             click.echo()
         if len(pictures) > 1:
             click.echo(visible(f"# {picture.source}, {picture.tokenizer}"))
-        bar = bar_between(picture.data)
+        bar, shown = bar_between(picture.data), shapes(picture.tokens, picture.data)
         numbers = picture.ids if ids else None
         if on_terminal():
-            _draw(shapes(picture.tokens), numbers, bar=bar)
+            _draw(shown, numbers, bar=bar)
             click.echo(visible(f"\n{summary(picture)}"))
         else:
-            text = plain_text(shapes(picture.tokens), numbers, width=None, plain_spaces=True, bar=bar)
-            click.echo(text.decode(), nl=False)
+            print_exactly(plain_text(shown, numbers, width=None, plain_spaces=True, bar=bar))
             say(summary(picture))
 
 
@@ -230,9 +135,8 @@ def _draw(shown: Sequence[Shape], ids: Sequence[int] | None, *, bar: str) -> Non
     from rich.console import Console
 
     console = Console()
-    drawn = picture_lines(console, shown, ids, width=console.width, bar=bar)
-    while some := list(islice(drawn, _AT_ONCE)):
-        print_exactly(b"".join(some))
+    for some in picture_lines(console, shown, ids, width=console.width, bar=bar):
+        print_exactly(some)
 
 
 def picture_lines(
@@ -240,13 +144,13 @@ def picture_lines(
 ) -> Iterator[bytes]:
     """The picture as this console can show it: in colours, with the codes for them, or with bars where it has none.
 
-    It comes line by line in UTF-8, with ids two lines at a time, each with its line end.
+    It comes in UTF-8, some lines at a time, each with its line end.
     """
     from rich.console import COLOR_SYSTEMS
 
     if console.color_system is not None and not console.no_color:
         return coloured_lines(shown, ids, width=width, colours=COLOR_SYSTEMS[console.color_system])
-    return iter(plain_text(shown, ids, width=width, plain_spaces=False, bar=bar).splitlines(keepends=True))
+    return iter([plain_text(shown, ids, width=width, plain_spaces=False, bar=bar)])
 
 
 def summary(picture: Picture) -> str:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from tokenizer import text_parts
 from tokenizer.compiled_splits import CompiledSplit
 from tokenizer.compiled_vocabulary import Unsupported, Vocabulary
-from tokenizer.kernels import decoding, encoding
+from tokenizer.kernels import encoding
 from tokenizer.kernels.joining import SHORT_SCRATCH
 from tokenizer.kernels.memory import Buffer, Fields, allocate, allocate_table, borrow
 from tokenizer.kernels.scanning import class_table
@@ -120,18 +120,7 @@ class CompiledEncoder:
         Raises:
             KeyError: an id that no token has; its argument is this id.
         """
-        table, pool = self._vocabulary.decoding, self._vocabulary.bytes
-        size = table.array.size // 8
-        given = np.ascontiguousarray(ids)
-        if given.dtype != np.int32:
-            given = np.where((given < 0) | (given >= size), size, given).astype(np.int32)
-        lent = borrow(given)
-        total = decoding.decoded_size(table.address, size, lent.address, given.size)
-        if total < 0:
-            raise KeyError(int(ids[-1 - total]))
-        room = allocate(total + decoding.MARGIN)
-        decoding.decode(table.address, pool.address, lent.address, given.size, room.address)
-        return room.array[:total].tobytes()
+        return self._vocabulary.decoder.decode(ids)
 
     def _laid_out(self, documents: Sequence[Text]) -> tuple[bytes, Numbers, Numbers | None]:
         """Documents one behind the other, where each ends, and where their pieces end, if the kernels cannot tell."""

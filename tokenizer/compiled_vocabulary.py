@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tokenizer.compiled_decoding import Decoder, decoding_pool, decoding_table
 from tokenizer.kernels import vocabulary as tables
-from tokenizer.kernels.decoding import MARGIN
 from tokenizer.kernels.encoding import LONGEST
 from tokenizer.kernels.joining import HEAP_SCRATCH, SHORT_SCRATCH, derive_pairs
 from tokenizer.kernels.memory import Buffer, Fields, allocate, borrow
@@ -34,7 +34,7 @@ class Vocabulary:
     Attributes:
         fields: their addresses, as kernels take them.
         bytes: the bytes of all tokens, special ones included.
-        decoding: for each id, where its bytes are; as `kernels/decoding.py` takes it.
+        decoder: ids to bytes.
         one_recipe_each: every token of several bytes is made by one merge of two others, and by no other way.
     """
 
@@ -48,9 +48,9 @@ class Vocabulary:
     ) -> None:
         rows = _rows(vocabulary, special_tokens, merges)
         sizes, places = rows.sizes, np.cumsum(rows.sizes) - rows.sizes
-        self.bytes = allocate(len(rows.data) + MARGIN)
-        self.bytes.array[: len(rows.data)] = np.frombuffer(rows.data, np.uint8)
-        self.decoding = _decoding_table(rows.ids, places, sizes)
+        self.bytes = decoding_pool(rows.data)
+        usable = rows.ids != _NO_ID
+        self.decoder = Decoder(decoding_table(rows.ids[usable], places[usable], sizes[usable]), self.bytes)
         self._lock = threading.Lock()
         self._count = rows.numbered
         self._sizes, self._places = sizes[: self._count], np.ascontiguousarray(places[: self._count])
@@ -268,13 +268,6 @@ def _pairs_by_merge(numbers: Numbers, merges: Merges) -> Numbers64:
         if left in numbers and right in numbers
     }
     return np.array([(left, right, rank) for (left, right), rank in pairs.items()], np.int64).reshape(-1, 3)
-
-
-def _decoding_table(ids: Numbers64, places: Numbers64, sizes: Numbers64) -> Buffer:
-    known = ids != _NO_ID
-    table = allocate(8 * (int(ids.max()) + 1))
-    table.view(np.int64)[ids[known]] = places[known] << 32 | sizes[known] + 1
-    return table
 
 
 def _int32(values: npt.NDArray[np.integer[Any]]) -> Buffer:

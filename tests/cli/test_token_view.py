@@ -1,5 +1,6 @@
 """The picture of tokens: nothing lost, nothing misleading, colours that stay apart."""
 
+import io
 import itertools
 import re
 import unicodedata
@@ -20,6 +21,7 @@ from cli.token_view import (
     coloured_lines,
     lines,
     plain_text,
+    print_pictures,
     summary,
     token_table,
 )
@@ -244,3 +246,10 @@ def test_rows_for_programs_hold_exact_bytes_and_unknown_text():
         shared | {"id": 101, "position": 1, "start_byte": 2, "end_byte": 3, "text": None, "bytes_hex": "a9"},
         shared | {"id": 102, "position": 2, "start_byte": 3, "end_byte": 4, "text": "b", "bytes_hex": "62"},
     ]
+
+
+def test_a_terminal_of_another_encoding_gets_escapes_for_what_it_cannot_show(monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="latin-1", errors="backslashreplace"))
+    print_pictures([Picture("text", "toy", [1, 2], ["ü".encode(), "漢".encode()])], ids=False)
+    assert written.getvalue() == b"\xfc|\\u6f22\n"
