@@ -1,4 +1,7 @@
-"""What programs get of a command's tables: JSON, JSON Lines or CSV."""
+"""What programs get of a command's tables: JSON, JSON Lines or CSV, in UTF-8.
+
+It is made of bytes all along: rows of letters from all scripts take twice as long as strings.
+"""
 
 import json
 import math
@@ -10,7 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 if TYPE_CHECKING:
     from cli.output import Format, Table
 
-Cells = list[str] | Sequence[int] | str  # a column: its cells, or what stands in all of them
+Cells = list[bytes] | Sequence[int] | bytes  # a column: its cells, or what stands in all of them
 
 _SHORT = 200  # characters of a text that is remembered once it was spelt
 _MOST_KNOWN = 1 << 16
@@ -42,62 +45,65 @@ class RowsByColumn(Sequence[Mapping[str, Any]]):
         return self._columns[key] if key in self._columns else [None] * len(self)
 
 
-def machine_text(tables: Sequence["Table"], form: "Format") -> Iterator[str]:
+def machine_text(tables: Sequence["Table"], form: "Format") -> Iterator[bytes]:
     """The rows of all tables as one JSON document, JSON Lines or CSV, in parts; the last ends with a newline."""
     if form == "csv":
         yield from _csv(tables)
     elif form == "jsonl":
         for rows in _json_rows(tables):
-            yield "\n".join([*rows, ""])
+            yield b"\n".join([*rows, b""])
     else:
         meta = {key: value for table in tables for key, value in table.meta.items()}
         schema = f"needlepoint.{tables[0].command.replace(' ', '.')}/1"
-        yield f'{{\n  "schema": {_json(schema)},\n  "meta": {_json(meta)},\n  "rows": ['
-        before, after = "\n    ", "]\n}\n"
+        yield b'{\n  "schema": %b,\n  "meta": %b,\n  "rows": [' % (_json(schema), _json(meta))
+        before, after = b"\n    ", b"]\n}\n"
         for rows in _json_rows(tables):
-            yield before + ",\n    ".join(rows)
-            before, after = ",\n    ", "\n  ]\n}\n"
+            yield before + b",\n    ".join(rows)
+            before, after = b",\n    ", b"\n  ]\n}\n"
         yield after
 
 
-def _json_rows(tables: Sequence["Table"]) -> Iterator[list[str]]:
+def _json_rows(tables: Sequence["Table"]) -> Iterator[list[bytes]]:
     """Some rows at a time, each as a JSON object."""
     for table in tables:
         keys = _keys([table], several=len(tables) > 1)
         names = [_json(key) for key in keys]
         for count, columns in _columns(table, keys, _json):
-            pairs = (f"{_percent(name)}: {cell}" for name, cell in zip(names, _template(columns), strict=True))
-            yield _filled(f"{{{', '.join(pairs)}}}", columns, count)
+            pairs = [b"%b: %b" % (_percent(name), cell) for name, cell in zip(names, _template(columns), strict=True)]
+            yield _filled(b"{%b}" % b", ".join(pairs), columns, count)
 
 
-def _csv(tables: Sequence["Table"]) -> Iterator[str]:
+def _csv(tables: Sequence["Table"]) -> Iterator[bytes]:
     """A header and the rows, some at a time. Every table's rows have the keys of all."""
     keys = _keys(tables, several=len(tables) > 1)
-    yield ",".join(map(_csv_cell, keys)) + "\n"
+    yield b",".join(map(_csv_cell, keys)) + b"\n"
     for table in tables:
         for count, columns in _columns(table, keys, _csv_cell):
-            rows = _filled(",".join(_template(columns)), columns, count)
-            yield "\n".join([*rows, ""]) if len(keys) > 1 else "".join(f"{row or _EMPTY_ROW}\n" for row in rows)
+            rows = _filled(b",".join(_template(columns)), columns, count)
+            yield b"\n".join([*(rows if len(keys) > 1 else (row or _EMPTY_ROW for row in rows)), b""])
 
 
-def _csv_cell(value: Any) -> str:
+def _csv_cell(value: Any) -> bytes:
     """A cell as RFC 4180 has it: in quotes where it holds a comma, a quote or a line end."""
     text = cell_text(value)
-    return '"{}"'.format(text.replace('"', '""')) if _QUOTED.search(text) else text
+    return _utf8('"{}"'.format(text.replace('"', '""')) if _QUOTED.search(text) else text)
 
 
-def _template(columns: Sequence[Cells]) -> list[str]:
+def _template(columns: Sequence[Cells]) -> list[bytes]:
     """What stands for each cell of a row: what all rows have in common, or a place to be filled."""
-    return [_percent(column) if isinstance(column, str) else "%s" for column in columns]
+    return [
+        _percent(column) if isinstance(column, bytes) else b"%b" if isinstance(column[0], bytes) else b"%d"
+        for column in columns
+    ]
 
 
-def _percent(text: str) -> str:
-    return text.replace("%", "%%")
+def _percent(text: bytes) -> bytes:
+    return text.replace(b"%", b"%%")
 
 
-def _filled(template: str, columns: Sequence[Cells], count: int) -> list[str]:
+def _filled(template: bytes, columns: Sequence[Cells], count: int) -> list[bytes]:
     """The rows: the template with the cells of the columns that vary."""
-    varying = [column for column in columns if not isinstance(column, str)]
+    varying = [column for column in columns if not isinstance(column, bytes)]
     return list(map(template.__mod__, zip(*varying, strict=True))) if varying else [template % ()] * count
 
 
@@ -107,7 +113,7 @@ def _keys(tables: Sequence["Table"], *, several: bool) -> list[str]:
     return list(dict.fromkeys([*first, *(column.key for table in tables for column in table.columns)]))
 
 
-def _columns(table: "Table", keys: Sequence[str], spell: Callable[[Any], str]) -> Iterator[tuple[int, list[Cells]]]:
+def _columns(table: "Table", keys: Sequence[str], spell: Callable[[Any], bytes]) -> Iterator[tuple[int, list[Cells]]]:
     """How many rows come next, and their cells under each key: one for each row, or one text if all hold the same.
 
     They are made column by column, as a call for each row would take most of the time.
@@ -125,13 +131,13 @@ def _column(rows: Sequence[Mapping[str, Any]], key: str) -> Sequence[Any]:
     return rows.column(key) if isinstance(rows, RowsByColumn) else [row.get(key) for row in rows]
 
 
-class _Known(dict[str | None, str]):
+class _Known(dict[str | None, bytes]):
     """How texts are spelt: those that come again, in whatever column, once, as long as they are short."""
 
-    def __init__(self, spell: Callable[[Any], str]) -> None:
+    def __init__(self, spell: Callable[[Any], bytes]) -> None:
         self.spell = spell
 
-    def __missing__(self, value: str | None) -> str:
+    def __missing__(self, value: str | None) -> bytes:
         text = self.spell(value)
         if len(text) <= _SHORT:
             if len(self) == _MOST_KNOWN:
@@ -160,18 +166,22 @@ def _spelt(values: Sequence[Any], known: _Known) -> Cells:
     return list(map(known.spell, values))
 
 
-def _json(value: Any) -> str:
+def _json(value: Any) -> bytes:
     try:
         text = _ENCODER.encode(value)
     except (TypeError, ValueError):  # there is something that JSON does not have
         text = _ENCODER.encode(plain_value(value))
-    return text.translate(_JSON_SPELT) if _CONTROL.search(text) else text
+    return _utf8(text.translate(_JSON_SPELT) if _CONTROL.search(text) else text)
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")  # half a surrogate pair has no bytes
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _JSON_SPELT = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}  # controls that JSON would let stand as they are
 _QUOTED = re.compile('[,"\r\n]')
-_EMPTY_ROW = '""'  # in CSV, where there is one column only: nothing would be an empty line
+_EMPTY_ROW = b'""'  # in CSV, where there is one column only: nothing would be an empty line
 _CONTROL = re.compile("[\x7f-\x9f]")
 
 
@@ -197,4 +207,4 @@ def cell_text(value: Any) -> str:
     plain = plain_value(value)
     if plain is None:
         return ""
-    return plain if isinstance(plain, str) else _json(plain)
+    return plain if isinstance(plain, str) else _json(plain).decode()

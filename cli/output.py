@@ -161,10 +161,10 @@ def emit(tables: Table | Sequence[Table], output: OutputOptions, *, human: Calla
     parts = machine_text(tables, output.format)
     if output.path is None:
         for part in parts:
-            shown = visible(part) if on_terminal() else part
-            click.echo(shown.encode("utf-8", "backslashreplace"), nl=False)  # UTF-8 whatever stdout's encoding is
+            shown = visible(part.decode()).encode() if on_terminal() else part
+            click.echo(shown, nl=False)  # UTF-8 whatever stdout's encoding is
     else:
-        write_atomically(output.path, b"".join(part.encode("utf-8", "backslashreplace") for part in parts))
+        write_atomically(output.path, b"".join(parts))
     for table in tables:
         for note in table.notes:
             say(note)

@@ -175,8 +175,7 @@ def token_table(pictures: Sequence[Picture], meta: Mapping[str, Any]) -> Table:
         columns["tokenizer"] += [picture.tokenizer] * count
         columns["position"].extend(range(count))
         columns["id"].extend(picture.ids)
-        for key, words in words_of(picture.tokens).items():
-            columns[key] += words
         columns["start_byte"] += ends[:-1]
         columns["end_byte"] += ends[1:]
+    columns |= words_of([token for picture in pictures for token in picture.tokens])
     return Table("tok show", [Column(key, key) for key in columns], RowsByColumn(columns), meta=meta)

@@ -322,7 +322,7 @@ def test_sizes_read_well(count, words):
 
 def test_a_carriage_return_in_a_cell_stays_one_row_of_csv():
     table = Table("t", [Column("text", "Text"), Column("n", "N")], [{"text": "a\rb", "n": 1}, {"text": "c\nd", "n": 2}])
-    read = list(csv.DictReader(io.StringIO("".join(machine_text([table], "csv")), newline="")))
+    read = list(csv.DictReader(io.StringIO(b"".join(machine_text([table], "csv")).decode(), newline="")))
     assert [row["text"] for row in read] == ["a\rb", "c\nd"]
 
 
@@ -405,8 +405,10 @@ nested = st.recursive(
 def test_rows_made_column_by_column_are_those_made_one_by_one(rows: list[tuple[Any, Any]], key: str) -> None:
     given_rows = [{"first": first, f"%{key}": other} for first, other in rows]
     table = Table("some", [Column("first", "First"), Column(f"%{key}", "Other")], given_rows)
-    lines = "".join(machine_text([table], "jsonl")).split("\n")[:-1]
-    alone = ["".join(machine_text([replace(table, rows=[row])], "jsonl")).removesuffix("\n") for row in given_rows]
+    lines = b"".join(machine_text([table], "jsonl")).decode().split("\n")[:-1]
+    alone = [
+        b"".join(machine_text([replace(table, rows=[row])], "jsonl")).decode().removesuffix("\n") for row in given_rows
+    ]
     assert lines == alone
     assert [list(json.loads(line)) for line in lines] == [["first", f"%{key}"]] * len(rows)
 
@@ -415,7 +417,7 @@ def test_rows_made_column_by_column_are_those_made_one_by_one(rows: list[tuple[A
 def test_any_cells_are_read_back_from_csv(cells: list[list[Any]], alone: bool) -> None:
     keys = ["first"] if alone else ["first", "se,cond"]
     rows = [dict(zip(keys, row, strict=False)) for row in cells]
-    text = "".join(machine_text([Table("some", [Column(key, key) for key in keys], rows)], "csv"))
+    text = b"".join(machine_text([Table("some", [Column(key, key) for key in keys], rows)], "csv")).decode()
     read = list(csv.reader(io.StringIO(text, newline="")))
     assert read == [keys, *(["" if row[key] is None else str(row[key]) for key in keys] for row in rows)]
 
@@ -428,10 +430,10 @@ def test_very_many_rows_are_spelt_some_at_a_time_and_may_be_held_by_column(form,
     assert list(by_column) == rows
     assert list(by_column[2:5]) == rows[2:5]
     other = Table("some", [Column("other", "Other")], [{"other": 1.5, "n": "not asked for"}])
-    whole = "".join(machine_text([Table("some", columns, rows), other], form))
+    whole = b"".join(machine_text([Table("some", columns, rows), other], form)).decode()
     monkeypatch.setattr(machine_forms, "AT_ONCE", 3)
     for held in (rows, by_column):
-        assert "".join(machine_text([Table("some", columns, held), other], form)) == whole
+        assert b"".join(machine_text([Table("some", columns, held), other], form)).decode() == whole
     expected = [{"table": "some", **row, "absent": None} for row in rows] + [{"table": "some", "other": 1.5}]
     if form == "json":
         assert json.loads(whole)["rows"] == expected
