@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, zip_longest
+from itertools import accumulate, chain, zip_longest
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -177,5 +177,5 @@ def token_table(pictures: Sequence[Picture], meta: Mapping[str, Any]) -> Table:
         columns["id"].extend(picture.ids)
         columns["start_byte"] += ends[:-1]
         columns["end_byte"] += ends[1:]
-    columns |= words_of([token for picture in pictures for token in picture.tokens])
+    columns |= words_of(list(chain.from_iterable(picture.tokens for picture in pictures)))
     return Table("tok show", [Column(key, key) for key in columns], RowsByColumn(columns), meta=meta)
