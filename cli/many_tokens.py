@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cli.token_lines import AT_ONCE, Block, Made, parts_of
+from cli.token_lines import AT_ONCE, Block, Brushes, Made, parts_of
 from cli.token_pieces import Shape
 from tokenizer import engines
 
@@ -14,12 +14,7 @@ Numbers = npt.NDArray[np.int64]
 
 
 def drawn_lines(
-    shown: Sequence[Shape],
-    ids: Sequence[int] | None,
-    *,
-    width: int | None,
-    gap: bytes,
-    brushes: Sequence[Callable[[Block], bytes]],
+    shown: Sequence[Shape], ids: Sequence[int] | None, *, width: int | None, gap: bytes, brushes: Brushes
 ) -> Iterator[bytes]:
     """The same as `cli.token_lines.drawn_lines`."""
     blocks, which, tints = _blocks(shown, ids, width, len(brushes))

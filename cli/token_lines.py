@@ -45,6 +45,9 @@ class Block:
         self.number = number.ljust(self.width).encode()
 
 
+Brushes = Sequence[Callable[[Block], bytes]]  # what draw tokens over the whole width of their blocks, in turn
+
+
 class Line(NamedTuple):
     """Blocks in one line, and which of the backgrounds each has: parts of one token the same, neighbours others."""
 
@@ -102,12 +105,7 @@ def parts_of(block: Block, width: int | None) -> list[Block]:
 
 
 def drawn_lines(
-    shown: Sequence[Shape],
-    ids: Sequence[int] | None,
-    *,
-    width: int | None,
-    gap: bytes,
-    brushes: Sequence[Callable[[Block], bytes]],
+    shown: Sequence[Shape], ids: Sequence[int] | None, *, width: int | None, gap: bytes, brushes: Brushes
 ) -> Iterator[bytes]:
     """Tokens in lines, and their ids in a line below each; some lines at a time, with their line ends.
 
@@ -116,7 +114,7 @@ def drawn_lines(
         ids: their ids, if they are to stand there.
         width: the most cells of a line; None: as many as it takes.
         gap: what stands between two tokens, one cell or none.
-        brushes: what draws a token over the whole width of its block; tokens have them in turn.
+        brushes: what draw them.
     """
     if len(shown) >= _MANY:
         from cli import many_tokens  # late: it imports NumPy
