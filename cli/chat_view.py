@@ -15,7 +15,7 @@ from cli.output import Column, OutputOptions, Table, emit, on_terminal, print_ta
 from cli.progress import say
 from cli.tables import percent
 from cli.text_input import read_file, stop_if_nobody_types
-from cli.token_pieces import Run, Shape, shapes
+from cli.token_pieces import WHITE_SPACE, Run, Shape, shapes
 from cli.token_texts import words_of
 from cli.token_view import bar_between, picture_lines, plain_text
 from cli.visible import visible
@@ -31,6 +31,7 @@ Row = dict[str, Any]
 TEMPLATE = "template"
 MOST_NAMED = 5  # special tokens that turns spell
 EXAMPLE = "needlepoint tok show --chat chat.json --template model.gguf"
+_IN_ONE_LINE = str.maketrans({character: WHITE_SPACE[character] for character in "\t\n"})
 
 
 def show_chat(chat: str, template: Path | None, tokenizers: Sequence[str], *, ids: bool, output: OutputOptions) -> None:
@@ -126,7 +127,8 @@ def _shapes(tokens: Sequence["ChatToken"]) -> list[Shape]:
     for special, run in groupby(tokens, key=lambda token: token.special):
         group = [token.data for token in run]
         if special:
-            shown += [Shape([Run(f"⟦{visible(data.decode('utf-8', 'replace'))}⟧", "text")]) for data in group]
+            names = [visible(data.decode("utf-8", "replace")).translate(_IN_ONE_LINE) for data in group]
+            shown += [Shape([Run(f"⟦{name}⟧", "text")]) for name in names]
         else:
             shown += shapes(group)
     return shown

@@ -99,6 +99,22 @@ def test_a_fetched_model_is_known_by_its_name(chat: list[str], own_home: Path) -
     assert run("--chat", chat[1], "--template", "mini").stdout == run(*chat).stdout
 
 
+def test_a_special_token_stays_in_its_line(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    own, template, turns = tmp_path / "own.json", tmp_path / "own.jinja", tmp_path / "chat.json"
+    Tokenizer(
+        name="own",
+        split=tokenizer.split,
+        vocabulary=tokenizer.vocabulary,
+        special_tokens={"<a\nb\tc>": 4096},
+        merges=tokenizer.merges,
+        whole_pieces=False,
+    ).save(own)
+    template.write_text("{% for message in messages %}{{ message['content'] }}<a\nb\tc>{% endfor %}", encoding="utf-8")
+    turns.write_text(json.dumps({"turns": [{"role": "user", "content": "hi"}]}), encoding="utf-8")
+    picture = run("--chat", str(turns), "--template", str(template), "-t", str(own)).stdout.split("\n\n")[0]
+    assert picture.splitlines()[1].split() == ["template", "⟦<a⏎b→c>⟧"]
+
+
 def test_an_empty_turn_is_told(chat: list[str], tmp_path: Path) -> None:
     turns = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": ""}, {"role": "user", "content": "?"}]
     (tmp_path / "empty.json").write_text(json.dumps({"turns": turns}), encoding="utf-8")
