@@ -45,7 +45,7 @@ class Block:
         self.number = number.ljust(self.width).encode()
 
 
-Brushes = Sequence[Callable[[Block], bytes]]  # what draw tokens over the whole width of their blocks, in turn
+Brushes = Sequence[Callable[[Block], bytes]]  # each draws a token over the width of its block; tokens have them in turn
 
 
 class Line(NamedTuple):
@@ -56,7 +56,7 @@ class Line(NamedTuple):
 
 
 def lines(
-    shown: Sequence[Shape], ids: Sequence[int] | None, *, width: int | None, gap: int, tints: int = 4
+    shown: Sequence[Shape], ids: Sequence[int] | None, *, width: int | None, gap: int, tints: int
 ) -> Iterator[Line]:
     """Break what is shown of tokens into lines, only between tokens; a token that is wider than a line over several.
 
@@ -114,7 +114,7 @@ def drawn_lines(
         ids: their ids, if they are to stand there.
         width: the most cells of a line; None: as many as it takes.
         gap: what stands between two tokens, one cell or none.
-        brushes: what draw them.
+        brushes: what draws them.
     """
     if len(shown) >= _MANY:
         from cli import many_tokens  # late: it imports NumPy

@@ -20,7 +20,6 @@ _MOST_KNOWN = 1 << 16  # tokens, and stretches of them, whose shapes are kept
 _PLAIN = frozenset(" \t·→")  # what needs no sign where white space has none
 _STRETCH = re.compile(rb"(?s:.)[\x80-\xbf]+")  # of tokens' first bytes: one, and those inside characters after it
 
-
 Kind = Literal["text", "sign", "whole", "chip", "stray"]
 
 

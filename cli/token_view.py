@@ -72,8 +72,9 @@ def plain_text(
     if width is None:  # nobody asks how wide they are
         piece: Made[Shape, bytes] = Made(lambda shape: (words(shape) + ("\n" if shape.ends_line else bar)).encode())
         text = b"".join(map(piece.__getitem__, shown))
-        return text.removesuffix(bar.encode()) + b"\n" if text[-1:] != b"\n" and text else text
-    broken = list(lines(shown, None, width=max(1, width - len(bar)), gap=len(bar)))
+        return text.removesuffix(bar.encode()) + b"\n" if text.endswith(bar.encode()) else text
+    # Two tints are enough to tell whether a line goes on with a part of the same token.
+    broken = list(lines(shown, None, width=max(1, width - len(bar)), gap=len(bar), tints=2))
     parts: list[str] = []
     for line, after in zip_longest(broken, broken[1:]):
         ends_token = after is not None and after.tints[0] != line.tints[-1]

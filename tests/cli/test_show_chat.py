@@ -28,13 +28,16 @@ def run(*arguments: str, stdin: str = "") -> Result:
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
+    return small_with({"<|im_start|>": 4096, "<|im_end|>": 4097})
+
+
+def small_with(special_tokens: dict[str, int]) -> Tokenizer:
     small = load_tokenizer("small")
-    specials = {"<|im_start|>": 4096, "<|im_end|>": 4097}
     return Tokenizer(
         name="chats",
         split=small.split,
         vocabulary=small.vocabulary,
-        special_tokens=specials,
+        special_tokens=special_tokens,
         merges=small.merges,
         whole_pieces=False,
     )
@@ -99,16 +102,9 @@ def test_a_fetched_model_is_known_by_its_name(chat: list[str], own_home: Path) -
     assert run("--chat", chat[1], "--template", "mini").stdout == run(*chat).stdout
 
 
-def test_a_special_token_stays_in_its_line(tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_a_special_token_stays_in_its_line(tmp_path: Path) -> None:
     own, template, turns = tmp_path / "own.json", tmp_path / "own.jinja", tmp_path / "chat.json"
-    Tokenizer(
-        name="own",
-        split=tokenizer.split,
-        vocabulary=tokenizer.vocabulary,
-        special_tokens={"<a\nb\tc>": 4096},
-        merges=tokenizer.merges,
-        whole_pieces=False,
-    ).save(own)
+    small_with({"<a\nb\tc>": 4096}).save(own)
     template.write_text("{% for message in messages %}{{ message['content'] }}<a\nb\tc>{% endfor %}", encoding="utf-8")
     turns.write_text(json.dumps({"turns": [{"role": "user", "content": "hi"}]}), encoding="utf-8")
     picture = run("--chat", str(turns), "--template", str(template), "-t", str(own)).stdout.split("\n\n")[0]

@@ -116,7 +116,7 @@ def test_wide_characters_count_twice():
 
 
 def test_a_token_wider_than_the_line_is_cut_and_keeps_colour_and_id():
-    drawn = list(lines(shapes([b"ab", b"=" * 25, b"c"]), [7, 8, 9], width=10, gap=1))
+    drawn = list(lines(shapes([b"ab", b"=" * 25, b"c"]), [7, 8, 9], width=10, gap=1, tints=4))
     assert [[block.shape.signs for block in line.blocks] for line in drawn] == [
         ["ab"],
         ["=" * 10],
