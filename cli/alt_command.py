@@ -135,11 +135,11 @@ def _ways(
     from tokenizer import segmentations
 
     vocabulary = dict(tokenizer.vocabulary.items())  # the quickest for so many questions
-    longest = max(map(len, vocabulary), default=1)
+    reach = segmentations.reach_of(vocabulary)
     pieces = tokenizer.pre_tokens(data)
     real = tokenizer.decode_tokens(tokenizer.encode(data, disallowed_special=()))
     best = segmentations.joined(
-        [segmentations.fewest_tokens(piece, vocabulary, longest, count) for piece in pieces], count
+        [segmentations.fewest_tokens(piece, vocabulary, reach, count) for piece in pieces], count
     )
     if best and len(best[0]) == len(real):  # of several that are as short, the real one comes first
         best = [tuple(real), *(way for way in best if list(way) != real)][:count]
@@ -147,7 +147,7 @@ def _ways(
     found += [
         ("fewest tokens" if number == 1 else f"fewest tokens, {number}", way) for number, way in enumerate(best, 1)
     ]
-    matches = [segmentations.longest_match(piece, vocabulary, longest) for piece in pieces]
+    matches = [segmentations.longest_match(piece, vocabulary, reach) for piece in pieces]
     if all(match is not None for match in matches):
         found.append(("longest match", [token for match in matches for token in match or ()]))
     for number in range(1, samples + 1):
@@ -170,7 +170,7 @@ def _ways(
         }
         for way, tokens in found
     ]
-    return rows, math.prod(segmentations.count_segmentations(piece, vocabulary, longest) for piece in pieces)
+    return rows, math.prod(segmentations.count_segmentations(piece, vocabulary, reach) for piece in pieces)
 
 
 def _steps(tokenizer: "Tokenizer", pieces: Sequence[bytes]) -> "list[Step]":

@@ -1,7 +1,7 @@
 """The other ways in which a vocabulary could cut a text: BPE takes one of very many, not always the shortest."""
 
 import random
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from tokenizer import reference
@@ -10,62 +10,79 @@ from tokenizer.encoding import Tokenizer
 Segmentation = tuple[bytes, ...]
 
 
-def count_segmentations(piece: bytes, vocabulary: Container[bytes], longest: int) -> int:
-    """In how many ways a pre-token can be cut into tokens; `longest` is the size of the vocabulary's longest token.
+Reach = Mapping[bytes, int]  # by their first two bytes, how long the longest token is that begins with them
+
+
+def reach_of(tokens: Iterable[bytes]) -> Reach:
+    """How far tokens reach: what need not be tried at a byte where only short ones begin.
+
+    Example: reach_of([b"a", b"ab", b"abc", b"bc"]) == {b"ab": 3, b"bc": 2}
+    """
+    reach: dict[bytes, int] = {}
+    for token in tokens:
+        if len(token) > reach.get(start := token[:2], 1):
+            reach[start] = len(token)
+    return reach
+
+
+def _ends(piece: bytes, start: int, vocabulary: Container[bytes], reach: Reach) -> Iterator[int]:
+    """Where the tokens that begin at a byte end, the longest first."""
+    last = min(len(piece), start + reach.get(piece[start : start + 2], 1))
+    return (end for end in range(last, start, -1) if piece[start:end] in vocabulary)
+
+
+def count_segmentations(piece: bytes, vocabulary: Container[bytes], reach: Reach) -> int:
+    """In how many ways a pre-token can be cut into tokens; `reach` is the vocabulary's.
 
     The number of ways to reach a byte is the sum over all tokens that end there (Cao and Rimell 2021).
 
-    Example: count_segmentations(b"abc", {b"a": 0, b"b": 1, b"c": 2, b"ab": 3}, 2) == 2
+    Example: count_segmentations(b"abc", {b"a", b"b", b"c", b"ab"}, {b"ab": 2}) == 2
     """
     ways = [1] + [0] * len(piece)
-    for end in range(1, len(piece) + 1):
-        for start in range(max(0, end - longest), end):
-            if ways[start] and piece[start:end] in vocabulary:
+    for start in range(len(piece)):
+        if ways[start]:
+            for end in _ends(piece, start, vocabulary, reach):
                 ways[end] += ways[start]
     return ways[-1]
 
 
-def fewest_tokens(piece: bytes, vocabulary: Container[bytes], longest: int, count: int = 1) -> list[Segmentation]:
+def fewest_tokens(piece: bytes, vocabulary: Container[bytes], reach: Reach, count: int = 1) -> list[Segmentation]:
     """The `count` segmentations with fewest tokens, among equals those whose first tokens are longer first.
 
-    Example: fewest_tokens(b"abc", {b"a": 0, b"b": 1, b"c": 2, b"ab": 3, b"bc": 4}, 2, 2)
+    Example: fewest_tokens(b"abc", {b"a", b"b", b"c", b"ab", b"bc"}, {b"ab": 2, b"bc": 2}, 2)
         == [(b"ab", b"c"), (b"a", b"bc")]
     """
     best: list[list[Segmentation]] = [[()]]  # of the bytes from each end backwards: the best ways to cut the rest
     for start in range(len(piece) - 1, -1, -1):
-        ends = range(min(len(piece), start + longest), start, -1)
-        tokens = [(piece[start:end], end) for end in ends if piece[start:end] in vocabulary]
+        tokens = [(piece[start:end], end) for end in _ends(piece, start, vocabulary, reach)]
         ways = [(token, *rest) for token, end in tokens for rest in best[len(piece) - end]]
         best.append(sorted(ways, key=lambda way: (len(way), [-len(token) for token in way]))[:count])
     return best[-1]
 
 
-def fewest_count(piece: bytes, vocabulary: Container[bytes], longest: int) -> int | None:
+def fewest_count(piece: bytes, vocabulary: Container[bytes], reach: Reach) -> int | None:
     """How many tokens the shortest segmentation has; None if there is none.
 
-    Example: fewest_count(b"abc", {b"a", b"b", b"c", b"ab", b"bc"}, 2) == 2
+    Example: fewest_count(b"abc", {b"a", b"b", b"c", b"ab", b"bc"}, {b"ab": 2, b"bc": 2}) == 2
     """
-    fewest: list[int | None] = [0]  # of the bytes up to each end
-    for end in range(1, len(piece) + 1):
-        least = None
-        for start in range(max(0, end - longest), end):
-            before = fewest[start]
-            if before is not None and (least is None or before + 1 < least) and piece[start:end] in vocabulary:
-                least = before + 1
-        fewest.append(least)
-    return fewest[-1]
+    never = len(piece) + 1
+    fewest = [0] + [never] * len(piece)  # of the bytes up to each end
+    for start in range(len(piece)):
+        if fewest[start] < never:
+            for end in _ends(piece, start, vocabulary, reach):
+                fewest[end] = min(fewest[end], fewest[start] + 1)
+    return fewest[-1] if fewest[-1] < never else None
 
 
-def longest_match(piece: bytes, vocabulary: Container[bytes], longest: int) -> Segmentation | None:
+def longest_match(piece: bytes, vocabulary: Container[bytes], reach: Reach) -> Segmentation | None:
     """From left to right always the longest token that fits, as WordPiece cuts; None where a byte has no token.
 
-    Example: longest_match(b"abc", {b"a": 0, b"b": 1, b"c": 2, b"ab": 3, b"bc": 4}, 2) == (b"ab", b"c")
+    Example: longest_match(b"abc", {b"a", b"b", b"c", b"ab", b"bc"}, {b"ab": 2, b"bc": 2}) == (b"ab", b"c")
     """
     tokens = []
     start = 0
     while start < len(piece):
-        ends = range(min(len(piece), start + longest), start, -1)
-        end = next((end for end in ends if piece[start:end] in vocabulary), None)
+        end = next(_ends(piece, start, vocabulary, reach), None)
         if end is None:
             return None
         tokens.append(piece[start:end])

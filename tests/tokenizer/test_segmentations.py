@@ -15,9 +15,8 @@ from tokenizer.segmentations import (
     fewest_tokens,
     joined,
     longest_match,
+    reach_of,
 )
-
-LONGEST = 8
 
 
 def every(piece: bytes, vocabulary: dict[bytes, int]) -> Iterator[tuple[bytes, ...]]:
@@ -38,38 +37,47 @@ pieces = st.lists(st.sampled_from(b"abc"), min_size=1, max_size=9).map(bytes)
 def test_counts_and_best_ways_agree_with_brute_force(tokens: set[bytes], piece: bytes) -> None:
     vocabulary = {token: number for number, token in enumerate(sorted(tokens))}
     ways = sorted(every(piece, vocabulary), key=lambda way: (len(way), [-len(token) for token in way]))
-    assert count_segmentations(piece, vocabulary, LONGEST) == len(ways)
+    reach = reach_of(vocabulary)
+    assert count_segmentations(piece, vocabulary, reach) == len(ways)
     for count in (1, 3, 100):
-        assert fewest_tokens(piece, vocabulary, LONGEST, count) == ways[:count]
-    assert fewest_count(piece, tokens, LONGEST) == (len(ways[0]) if ways else None)
+        assert fewest_tokens(piece, vocabulary, reach, count) == ways[:count]
+    assert fewest_count(piece, tokens, reach) == (len(ways[0]) if ways else None)
 
 
 @pytest.mark.parametrize("word", [b" action", b"unbelievable", b" Mario", "Grüße".encode(), b"\xf0\x9f\x8c"])
 @pytest.mark.parametrize("name", ["gpt2", "cl100k"])
 def test_of_real_vocabularies_too(name: str, word: bytes) -> None:
     vocabulary = load_tokenizer(name).vocabulary
-    longest = max(map(len, vocabulary))
+    reach = reach_of(vocabulary)
     ways = list(every(word, dict(vocabulary)))
-    assert count_segmentations(word, vocabulary, longest) == len(ways)
-    assert len(fewest_tokens(word, vocabulary, longest)[0]) == min(map(len, ways))
+    assert count_segmentations(word, vocabulary, reach) == len(ways)
+    assert len(fewest_tokens(word, vocabulary, reach)[0]) == min(map(len, ways))
 
 
 def test_a_known_count() -> None:
     # Of the 2,048 ways to cut the word anywhere; another program counted them.
     vocabulary = load_tokenizer("cl100k").vocabulary
-    assert count_segmentations(b"unbelievable", vocabulary, 128) == 751
+    assert count_segmentations(b"unbelievable", vocabulary, reach_of(vocabulary)) == 751
 
 
 @given(vocabularies, pieces)
 def test_the_longest_match_takes_the_longest_token_at_each_place(tokens: set[bytes], piece: bytes) -> None:
     vocabulary = {token: number for number, token in enumerate(sorted(tokens))}
-    way = longest_match(piece, vocabulary, LONGEST)
+    way = longest_match(piece, vocabulary, reach_of(vocabulary))
     rest = piece
     for token in way or ():
         assert rest.startswith(token)
         assert token == max((each for each in tokens if rest.startswith(each)), key=len)
         rest = rest[len(token) :]
     assert way is None or rest == b""
+
+
+@given(vocabularies)
+def test_the_reach_is_that_of_the_longest_token_of_each_beginning(tokens: set[bytes]) -> None:
+    long = [token for token in tokens if len(token) > 1]
+    assert reach_of(tokens) == {
+        start: max(len(token) for token in long if token.startswith(start)) for start in {token[:2] for token in long}
+    }
 
 
 def test_dropout_is_the_tokenizer_itself_at_none_and_bytes_at_all_and_the_same_for_a_seed() -> None:

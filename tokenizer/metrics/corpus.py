@@ -11,6 +11,7 @@ import numpy.typing as npt
 from tokenizer.corpus import read_chunks
 from tokenizer.encoding import Tokenizer
 from tokenizer.packed import PackedVocabulary
+from tokenizer.segmentations import Reach, reach_of
 from tokenizer.sources import find_sources
 from tokenizer.splits import as_text
 from tokenizer.unicode_classes import white_space
@@ -231,10 +232,10 @@ class Lens:
         """The ids of the ordinary tokens, in the order of `tokens`."""
         return self._ids_and_sizes[0]
 
-    @property
-    def longest(self) -> int:
-        """The bytes of the longest ordinary token."""
-        return int(self._ids_and_sizes[1].max(initial=1))
+    @cached_property
+    def reach(self) -> Reach:
+        """How far the ordinary tokens reach, for those who look for other ways to cut."""
+        return reach_of(self.tokens)
 
     def sizes(self, ids: Ids | Numbers) -> Numbers:
         """The bytes of each token.

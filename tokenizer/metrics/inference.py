@@ -49,16 +49,15 @@ def divergence(lens: Lens, documents: list[bytes], seed: int) -> Divergence:
     pieces = sorted(piece for piece in occurrences if 0 < len(piece) <= LONGEST_PIECE)
     if len(pieces) > MOST_PIECES:
         pieces = random.Random(f"{seed} pre-tokens").sample(pieces, MOST_PIECES)
-    longest = lens.longest
     counts = Counter[str]()
     for piece, ids in zip(pieces, tokenizer.encode_pieces(pieces), strict=True):
         times = occurrences[piece]
         merged = tuple(tokenizer.decode_tokens(ids))
         is_token = piece in vocabulary
-        matched = (piece,) if is_token else longest_match(piece, vocabulary, longest) or merged
+        matched = (piece,) if is_token else longest_match(piece, vocabulary, lens.reach) or merged
         fewest = 1 if is_token else len(merged)
         if fewest > 2:  # else it is the least already
-            fewest = fewest_count(piece, vocabulary, longest) or fewest
+            fewest = fewest_count(piece, vocabulary, lens.reach) or fewest
         counts["all"] += times
         counts["merged"] += times * len(merged)
         counts["matched"] += times * len(matched)
