@@ -7,10 +7,9 @@ from itertools import accumulate, chain, compress, count, cycle, islice, repeat
 from operator import call
 from typing import NamedTuple, TypeVar
 
-from cli.token_pieces import Shape
+from cli.token_pieces import MANY, Shape
 
 AT_ONCE = 1000  # lines that are drawn together
-_MANY = 1 << 17  # tokens; fewer are drawn one by one before NumPy is imported
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -104,6 +103,15 @@ def parts_of(block: Block, width: int | None) -> list[Block]:
     return [Block(first, int(number) if number else None), *map(Block, rest)]
 
 
+def joined(shown: Sequence[Shape], draw: Callable[[Shape], bytes]) -> bytes:
+    """What is drawn of each token, all in one."""
+    if len(shown) >= MANY:
+        from cli import many_tokens  # late: it imports NumPy
+
+        return many_tokens.joined(shown, draw)
+    return b"".join(map(Made(draw).__getitem__, shown))
+
+
 def drawn_lines(
     shown: Sequence[Shape], ids: Sequence[int] | None, *, width: int | None, gap: bytes, brushes: Brushes
 ) -> Iterator[bytes]:
@@ -116,7 +124,7 @@ def drawn_lines(
         gap: what stands between two tokens, one cell or none.
         brushes: what draws them.
     """
-    if len(shown) >= _MANY:
+    if len(shown) >= MANY:
         from cli import many_tokens  # late: it imports NumPy
 
         yield from many_tokens.drawn_lines(shown, ids, width=width, gap=gap, brushes=brushes)

@@ -6,7 +6,7 @@ Every way of drawing begins here: the terminal's colours, the bars in a pipe, an
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import accumulate
 from typing import Literal, NamedTuple
 
@@ -16,6 +16,7 @@ from cli.visible import visible
 
 WHITE_SPACE = {" ": "·", "\t": "→", "\n": "⏎"}
 _SIGNS = frozenset(WHITE_SPACE.values())  # where they stand in the text themselves, they are spelled out
+MANY = 1 << 17  # tokens; fewer are drawn one by one before NumPy is imported
 _MOST_KNOWN = 1 << 16  # tokens, and stretches of them, whose shapes are kept
 _PLAIN = frozenset(" \t·→")  # what needs no sign where white space has none
 _STRETCH = re.compile(rb"(?s:.)[\x80-\xbf]+")  # of tokens' first bytes: one, and those inside characters after it
@@ -36,6 +37,9 @@ class Run(NamedTuple):
     original: str = ""
 
 
+_SPACE = Run(WHITE_SPACE[" "], "sign", " ")
+
+
 class Shape:
     """What is shown of a token, wherever it stands. Equal tokens share it, as it is long in the making.
 
@@ -47,21 +51,24 @@ class Shape:
     def __init__(self, runs: Sequence[Run], *, ends_line: bool | None = None) -> None:
         self.runs = tuple(runs)
         self.ends_line = "\n" in [run.original for run in runs] if ends_line is None else ends_line
+        self._width: int | None = None
 
-    @cached_property
+    @property
     def width(self) -> int:
         """Terminal cells."""
-        return sum([_cells(run.shown) for run in self.runs])
+        if self._width is None:
+            self._width = sum([_cells(run.shown) for run in self.runs])
+        return self._width
 
-    @cached_property
+    @property
     def signs(self) -> str:
         """The token without colours, with signs for white space."""
-        return "".join(run.shown for run in self.runs)
+        return "".join([run.shown for run in self.runs])
 
-    @cached_property
+    @property
     def plain(self) -> str:
         """The same with spaces and tabs as they are."""
-        return "".join(run.original if run.original in _PLAIN else run.shown for run in self.runs)
+        return "".join([run.original if run.original in _PLAIN else run.shown for run in self.runs])
 
     def parts(self, width: int) -> list["Shape"]:
         """The same in parts of at most so many cells, at least one character each."""
@@ -78,31 +85,42 @@ class Shape:
         return [Shape(part, ends_line=self.ends_line and part is parts[-1]) for part in parts]
 
 
-def shapes(tokens: Sequence[bytes], data: bytes | None = None) -> list[Shape]:
+def shapes(tokens: Sequence[bytes], data: bytes | None = None) -> Sequence[Shape]:
     r"""What is shown of each token: of those that share a character together, of all others alone.
 
     `data` is all of them in one, if that is at hand.
 
     Example: [b"a ", b"\xc3", b"\xa9"] -> "a·", "é⟨C3⟩", "⟨A9⟩".
     """
-    shown = list(map(_alone, tokens))
-    for first, end in _sharing(tokens, b"".join(tokens) if data is None else data):
-        shown[first:end] = _together(tuple(tokens[first:end]))
+    whole = b"".join(tokens) if data is None else data
+    text = whole.decode("utf-8", "surrogateescape").encode("utf-8", "replace")  # "?" for each byte of no character
+    if len(tokens) >= MANY:
+        from cli import many_tokens  # late: it imports NumPy
+
+        return many_tokens.shapes(tokens, text)
+    shown = list(map(shape_alone, tokens))
+    for first, end in _sharing(tokens, text):
+        shown[first:end] = shapes_together(tuple(tokens[first:end]))
     return shown
 
 
 @lru_cache(maxsize=_MOST_KNOWN)
-def _alone(token: bytes) -> Shape:
+def shape_alone(token: bytes) -> Shape:
     """What is shown of a token that shares no character with others."""
+    text = token.decode("utf-8", "surrogateescape")
+    word = text.removeprefix(" ")
+    if word.isalnum():  # so are most, and they are quick to make
+        runs = [Run(word, "text")] if word == text else [_SPACE, Run(word, "text")]
+        return Shape(runs, ends_line=False)
     return Shape(*_runs([token]))
 
 
 @lru_cache(maxsize=_MOST_KNOWN)
-def _together(stretch: tuple[bytes, ...]) -> list[Shape]:
+def shapes_together(stretch: tuple[bytes, ...]) -> list[Shape]:
     """What is shown of the tokens of a stretch that shares characters."""
     character = b"".join(stretch).decode("utf-8", "surrogateescape")
     if len(character) == 1:  # so are most, and they are quick to make
-        return [Shape([_whole(character), _chip(stretch[0])], ends_line=False), *map(_end_of, stretch[1:])]
+        return [shape_of_first(character, stretch[0]), *map(shape_of_end, stretch[1:])]
     return [*map(_shape_of, _runs(stretch))]
 
 
@@ -111,14 +129,19 @@ def _shape_of(runs: tuple[Run, ...]) -> Shape:
     return Shape(runs)  # the ends of many characters are alike
 
 
+def shape_of_first(character: str, share: bytes) -> Shape:
+    """What is shown of the first of several tokens that share one character: it, and the token's own bytes of it."""
+    return Shape([_whole(character), _chip(share)], ends_line=False)
+
+
 @lru_cache(maxsize=_MOST_KNOWN)
-def _end_of(share: bytes) -> Shape:
+def shape_of_end(share: bytes) -> Shape:
+    """What is shown of each of the others."""
     return Shape([_chip(share)])
 
 
-def _sharing(tokens: Sequence[bytes], data: bytes) -> Iterator[tuple[int, int]]:
+def _sharing(tokens: Sequence[bytes], text: bytes) -> Iterator[tuple[int, int]]:
     """From which token to behind which each stretch goes whose tokens share characters; the shortest ones."""
-    text = data.decode("utf-8", "surrogateescape").encode("utf-8", "replace")  # "?" for each byte of none
     starts = accumulate(map(len, tokens), initial=0)
     return map(re.Match.span, _STRETCH.finditer(bytes(map((text + b"?").__getitem__, starts))))
 
@@ -159,8 +182,12 @@ def _characters(tokens: Sequence[bytes]) -> Iterator[tuple[str, list[tuple[int, 
         yield character, shares
 
 
-@lru_cache(maxsize=_MOST_KNOWN)
 def _cells(text: str) -> int:
+    return len(text) if text.isascii() else _wide_cells(text)
+
+
+@lru_cache(maxsize=_MOST_KNOWN)
+def _wide_cells(text: str) -> int:
     return get_character_cell_size(text) if len(text) == 1 else cell_len(text)
 
 
@@ -170,7 +197,7 @@ def _is_broken(character: str) -> bool:
 
 def _whole(character: str) -> Run:
     """A character that several tokens share."""
-    return Run(_run(character, follows_text=False).shown, "whole")
+    return Run(character if character.isalnum() else _run(character, follows_text=False).shown, "whole")
 
 
 @lru_cache(maxsize=1 << 14)

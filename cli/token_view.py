@@ -18,7 +18,7 @@ from cli.amounts import how_many
 from cli.machine_forms import RowsByColumn
 from cli.output import Column, Table, on_terminal, print_exactly
 from cli.progress import say
-from cli.token_lines import Block, Made, drawn_lines, lines
+from cli.token_lines import Block, drawn_lines, joined, lines
 from cli.token_pieces import Kind, Shape, shapes
 from cli.token_texts import words_of
 from cli.visible import visible
@@ -70,8 +70,7 @@ def plain_text(
         return b"".join(drawn_lines(shown, ids, width=width, gap=bar.encode(), brushes=[_signs]))
     words = attrgetter("plain" if plain_spaces else "signs")
     if width is None:  # nobody asks how wide they are
-        piece: Made[Shape, bytes] = Made(lambda shape: (words(shape) + ("\n" if shape.ends_line else bar)).encode())
-        text = b"".join(map(piece.__getitem__, shown))
+        text = joined(shown, lambda shape: (words(shape) + ("\n" if shape.ends_line else bar)).encode())
         return text.removesuffix(bar.encode()) + b"\n" if text.endswith(bar.encode()) else text
     # Two tints are enough to tell whether a line goes on with a part of the same token.
     broken = list(lines(shown, None, width=max(1, width - len(bar)), gap=len(bar), tints=2))
