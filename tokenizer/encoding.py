@@ -11,7 +11,7 @@ from tokenizer import reference
 from tokenizer.byte_alphabet import BYTES_BY_LETTER
 from tokenizer.errors import UsageError, UserError
 from tokenizer.packed import PackedVocabulary
-from tokenizer.plain_encoding import PlainEncoder
+from tokenizer.plain_encoding import MuchToMerge, PlainEncoder
 from tokenizer.processors import usable_processors
 from tokenizer.special_tokens import Chosen, SpecialTokens
 from tokenizer.splits import Split, as_bytes, as_text, piece_bytes
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # Bytes. Plain Python encodes so many, measured with cl100k, while the compiled engine is imported and made ready for a
 # vocabulary (0.4 s), and while it is only made ready (0.2 s). Below the last number plain Python is always the quicker.
 MUCH_TEXT, SOME_TEXT, SHORT_TEXT = 600_000, 300_000, 300
+MERGING = 6  # A byte in a piece that has to be merged takes as much longer: English has few, and Thai almost only such.
 _COMPILED = "tokenizer.compiled_encoding"
 
 
@@ -182,7 +183,7 @@ class Tokenizer:
         compiled = self._engine(len(text))
         ids: list[int] = []
         for part, special in parts:
-            ids += compiled.encode(part).tolist() if compiled else self._plain.encode(as_bytes(part))
+            ids += compiled.encode(part).tolist() if compiled else self._encode_plainly(part)
             if special is not None:
                 ids.append(special)
         return ids
@@ -246,7 +247,7 @@ class Tokenizer:
         compiled = self._engine(len(text))
         total = 0
         for part, special in parts:
-            total += compiled.count(part) if compiled else len(self._plain.encode(as_bytes(part)))
+            total += compiled.count(part) if compiled else len(self._encode_plainly(part))
             total += special is not None
         return total
 
@@ -391,8 +392,9 @@ class Tokenizer:
     def _engine(self, size: int) -> "CompiledEncoder | None":
         """The compiled engine, if so much was encoded by now that getting it ready pays, and if it can be had."""
         self._encoded_bytes += size
-        much = SOME_TEXT if _COMPILED in sys.modules else MUCH_TEXT
-        return self._compiled if size >= SHORT_TEXT and self._encoded_bytes >= much else None
+        if size < SHORT_TEXT or max(self._encoded_bytes, MERGING * self._plain.merged_bytes) < _much_text():
+            return None
+        return self._compiled
 
     @cached_property
     def _compiled(self) -> "CompiledEncoder | None":
@@ -415,12 +417,27 @@ class Tokenizer:
 
         compiled = self._engine(sum(map(len, parts)))
         if compiled is None:
-            yield from (np.array(self._plain.encode(as_bytes(part)), np.int32) for part in parts)
+            yield from (np.array(self._encode_plainly(part), np.int32) for part in parts)
         elif len(parts) == 1:
             yield compiled.encode(parts[0], jobs)
         else:
             ids, ends = compiled.encode_many(parts, jobs)
             yield from (ids[start:end] for start, end in pairwise([0, *ends.tolist()]))
+
+    def _encode_plainly(self, part: str | bytes) -> list[int]:
+        """The ids by plain Python, unless it finds so much to merge that the compiled engine pays after all."""
+        data = as_bytes(part)
+        known_to_lack = "_compiled" in self.__dict__ and self._compiled is None
+        if len(data) < SHORT_TEXT or known_to_lack:
+            return self._plain.encode(data)
+        try:
+            return self._plain.encode(data, most_merged=_much_text() / MERGING)
+        except MuchToMerge:
+            return self._compiled.encode(data).tolist() if self._compiled else self._plain.encode(data)
+
+
+def _much_text() -> int:
+    return SOME_TEXT if _COMPILED in sys.modules else MUCH_TEXT
 
 
 class _AskedFor(dict[int, bytes]):

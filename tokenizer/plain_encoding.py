@@ -1,5 +1,6 @@
 """The plain encoder: text to ids in Python alone, for short texts and for machines without the compiled engine."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -8,6 +9,10 @@ from tokenizer.packed import PackedMerges
 from tokenizer.splits import Split, as_text, piece_bytes
 
 REMEMBERED_PIECES = 1 << 16  # then the memory starts afresh; at some 200 bytes a piece this is about 13 MB
+
+
+class MuchToMerge(Exception):
+    """More bytes would have to be merged than was allowed."""
 
 
 class PlainEncoder:
@@ -21,6 +26,7 @@ class PlainEncoder:
 
     Attributes:
         rank_of: the rank of the merge of two parts, as `reference.encode_piece` takes it.
+        merged_bytes: how many bytes were in pieces that were merged, by now; that takes most of the time.
     """
 
     def __init__(
@@ -35,16 +41,21 @@ class PlainEncoder:
         self._whole_pieces = whole_pieces
         self._split = split
         self.rank_of = _rank_by_sum(vocabulary) if merges is None else _rank_by_pair(merges)
+        self.merged_bytes = 0
         self._remembered: dict[str, list[int]] = {}
 
-    def encode(self, data: bytes) -> list[int]:
-        """The ids of a text; special tokens in it are ordinary text."""
+    def encode(self, data: bytes, *, most_merged: float = math.inf) -> list[int]:
+        """The ids of a text; special tokens in it are ordinary text.
+
+        Raises:
+            MuchToMerge: `merged_bytes` would become more than `most_merged`, and does not come down again.
+        """
         remembered = self._remembered
         ids: list[int] = []
         for piece in self._split.pieces(as_text(data)):
             known = remembered.get(piece)
             if known is None:
-                known = self.encode_piece(piece_bytes(piece))
+                known = self.encode_piece(piece_bytes(piece), most_merged=most_merged)
                 if len(piece) < reference.LONG_PIECE:
                     if len(remembered) >= REMEMBERED_PIECES:
                         remembered.clear()
@@ -52,10 +63,17 @@ class PlainEncoder:
             ids += known
         return ids
 
-    def encode_piece(self, piece: bytes) -> list[int]:
-        """The ids of what is one piece, however the split would cut it."""
+    def encode_piece(self, piece: bytes, *, most_merged: float = math.inf) -> list[int]:
+        """The ids of what is one piece, however the split would cut it.
+
+        Raises:
+            MuchToMerge: as `encode`.
+        """
         if self._whole_pieces and (whole := self._vocabulary.get(piece)) is not None:
             return [whole]
+        self.merged_bytes += len(piece)
+        if self.merged_bytes > most_merged:
+            raise MuchToMerge
         return [self._vocabulary[part] for part in reference.encode_piece(piece, self.rank_of)]
 
 

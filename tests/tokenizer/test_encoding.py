@@ -1,11 +1,13 @@
 """Ids against tiktoken, exact bytes back, special tokens, offsets."""
 
+import importlib
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -130,6 +132,31 @@ def test_the_compiled_engine_is_asked_for_only_when_there_is_much_text(monkeypat
     for _ in range(9):
         tokenizer.count(PROSE * 2)
     assert asked == ["tokenizer.compiled_encoding"]
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("text", ["ab" * 300, "<|endoftext|>".join(f"w{number}x{number}" * 99 for number in range(9))])
+def test_the_compiled_engine_takes_over_where_plain_python_finds_much_to_merge(
+    text: str, missing: bool, both_engines: Callable[..., tuple], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = both_engines("gpt2")[1].encode(text, allowed_special="all")
+    monkeypatch.setattr(encoding, "MUCH_TEXT", 6 * 500)
+    monkeypatch.setattr(encoding, "SOME_TEXT", 6 * 500)
+    modules = []
+
+    def compiled_module(name: str) -> Any:
+        modules.append(name)
+        return None if missing else importlib.import_module(name)
+
+    monkeypatch.setattr(engines, "compiled_module", compiled_module)
+    tokenizer = Tokenizer.load("gpt2")
+    assert tokenizer.encode(" so many words" * 60) == both_engines("gpt2")[1].encode(" so many words" * 60)
+    assert modules == []  # words that are tokens need no merging
+    assert tokenizer.encode(text, allowed_special="all") == expected
+    assert modules == ["tokenizer.compiled_encoding"]
+    assert tokenizer.count(text, allowed_special="all") == len(expected)
+    assert tokenizer.encode_array(text, allowed_special="all").tolist() == expected
+    assert modules == ["tokenizer.compiled_encoding"]
 
 
 @cache
