@@ -11,7 +11,7 @@ import click
 
 from cli.chosen_tokenizer import tokenizers_meta
 from cli.machine_forms import RowsByColumn
-from cli.output import Column, OutputOptions, Table, emit, on_terminal, print_tables
+from cli.output import Column, OutputOptions, Table, emit, new_console, on_terminal, print_tables
 from cli.progress import say
 from cli.tables import percent
 from cli.text_input import read_file, stop_if_nobody_types
@@ -115,9 +115,7 @@ def _picture(shown: Sequence[Shape], ids: Sequence[int] | None, room: int, *, ba
     """One stretch, coloured where the terminal has colours, beside a margin of `room` columns."""
     if not on_terminal():
         return plain_text(shown, ids, width=None, plain_spaces=True, bar=bar).decode()
-    from rich.console import Console
-
-    console = Console()
+    console = new_console()
     return b"".join(picture_lines(console, shown, ids, width=max(console.width - room, 1), bar=bar)).decode()
 
 

@@ -1,6 +1,5 @@
 """`needlepoint tok explain`: why a text is cut as it is."""
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from cli.amounts import how_many
 from cli.chosen_tokenizer import load_chosen, shown, shown_cut, tokenizers_meta
 from cli.line_breaks import with_whole_tokens
 from cli.options import tokenizer_option
-from cli.output import Column, OutputOptions, Table, emit, on_terminal, output_options, print_tables
+from cli.output import Column, OutputOptions, Table, emit, new_console, on_terminal, output_options, print_tables
 from cli.progress import say
 from cli.text_input import Source, text_input
 from cli.token_texts import token_texts
@@ -120,7 +119,7 @@ def _tell(tokenizer: "Tokenizer", found: "Explanation") -> None:
             *([] if rank_says_all else [Column("id", "Id", "right", str)]),
         ]
         wide = [*columns, Column("now", "So far"), Column("lost_words", "Lost against it (rank)", absent="")]
-        if on_terminal() and _width(wide, rows) > shutil.get_terminal_size().columns:
+        if on_terminal() and _width(wide, rows) > new_console().width:
             for row in rows:
                 row["now"] = "\nlost: ".join(filter(None, (row["now"], row["lost_words"])))
             columns.append(Column("now", "So far; what lost (rank)"))
@@ -144,11 +143,10 @@ def print_sentence(text: str) -> None:
     if not on_terminal():
         click.echo(visible(text))
         return
-    from rich.console import Console
     from rich.text import Text
 
-    width = shutil.get_terminal_size().columns
-    Console().print(Text(with_whole_tokens(visible(text), width)), width=width)
+    console = new_console()
+    console.print(Text(with_whole_tokens(visible(text), console.width)))
 
 
 def _head(tokenizer: "Tokenizer", found: "Explanation") -> Iterator[str]:

@@ -9,6 +9,7 @@ data: they stand under the table on a terminal, and go to stderr elsewhere.
 import functools
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -214,6 +215,16 @@ def on_terminal(stream: TextIO | None = None) -> bool:
     return (stream or sys.stdout).isatty()
 
 
+def new_console(*, highlight: bool = True) -> "Console":
+    """Rich on stdout, as wide as the terminal is; Rich alone takes one without codes (`TERM=dumb`) for 80 columns."""
+    from rich.console import Console, ConsoleDimensions
+
+    console = Console(highlight=highlight)
+    if console.is_dumb_terminal:
+        console.size = ConsoleDimensions(*shutil.get_terminal_size())
+    return console
+
+
 def print_exactly(text: str | bytes) -> None:
     """Write to stdout at once; on a terminal `click.echo` could take away its codes. Bytes are UTF-8."""
     if isinstance(text, bytes):
@@ -243,10 +254,9 @@ def print_tables(tables: Sequence[Table]) -> None:
 
 
 def _draw(tables: Sequence[Table]) -> None:
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console()
+    console = new_console()
     for number, table in enumerate(tables):
         if number:
             console.print()

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from cli.output import Table, drawn, on_terminal
+from cli.output import Table, drawn, new_console, on_terminal
 from cli.progress import progress_bar
 from cli.tables import counted, people_table, signed
 from cli.token_pieces import shapes
@@ -81,7 +81,7 @@ class Screens:
     """Writes the screens on stdout: in colour and to the terminal's width, or plainly in a pipe."""
 
     def __init__(self) -> None:
-        self.console = Console(highlight=False) if on_terminal() else Console(highlight=False, width=100)
+        self.console = new_console(highlight=False) if on_terminal() else Console(highlight=False, width=100)
 
     def heading(self, number: int, title: str) -> None:
         """The line over a screen."""

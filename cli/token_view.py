@@ -16,7 +16,7 @@ import click
 
 from cli.amounts import how_many
 from cli.machine_forms import RowsByColumn
-from cli.output import Column, Table, on_terminal, print_exactly
+from cli.output import Column, Table, new_console, on_terminal, print_exactly
 from cli.progress import say
 from cli.token_lines import Block, drawn_lines, joined, lines
 from cli.token_pieces import Kind, Shape, shapes
@@ -132,9 +132,7 @@ def print_pictures(pictures: Sequence[Picture], *, ids: bool) -> None:
 
 
 def _draw(shown: Sequence[Shape], ids: Sequence[int] | None, *, bar: str) -> None:
-    from rich.console import Console
-
-    console = Console()
+    console = new_console()
     for some in picture_lines(console, shown, ids, width=console.width, bar=bar):
         print_exactly(some)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cli.output import Column, OutputOptions, Table, emit, on_terminal, print_tables
+from cli.output import Column, OutputOptions, Table, emit, new_console, on_terminal, print_tables
 from cli.tables import Row, machine_table
 from cli.visible import visible
 from probes.models.base import Message
@@ -125,9 +125,7 @@ def _usd(nano: int | None) -> float | None:
 
 
 def _show_people(found: Trials, limit: int | None) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False)
+    console = new_console(highlight=False)
     shown = found.trials[: limit or BLOCKS_SHOWN]
     calls = _by_trial(found.attempts or ())
     for trial in shown:
