@@ -151,7 +151,8 @@ class Cut:
         partial = sum(kind.times for kind in self.kinds if utf8_form(kind.data) != "whole")
         inner = self.ends[:-1]
         cut = inner[~np.isin(inner, self.text.character_starts)]
-        split = np.unique(np.searchsorted(self.text.character_starts, cut, "right"))
+        cut_characters = np.searchsorted(self.text.character_starts, cut, "right")  # ascending, again for each cut
+        split = int(np.count_nonzero(np.diff(cut_characters, prepend=0)))
         return {
             "bytes_per_token": compression.bytes_per_token(corpus, encoded),
             "characters_per_token": compression.characters_per_token(corpus, encoded),
@@ -159,7 +160,7 @@ class Cut:
             "different_tokens": one_ratio(len(self.kinds), len(self.ids)),
             "vocabulary_used": overlap.utilisation(len(self.kinds), self._lens.vocabulary_size),
             "partial_tokens": one_ratio(partial, len(self.ids)),
-            "split_characters": one_ratio(len(split), self.character_count),
+            "split_characters": one_ratio(split, self.character_count),
         }
 
     @cached_property
