@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # Bytes. Plain Python encodes so many, measured with cl100k, while the compiled engine is imported and made ready for a
 # vocabulary (0.4 s), and while it is only made ready (0.2 s). Below the last number plain Python is always the quicker.
 MUCH_TEXT, SOME_TEXT, SHORT_TEXT = 600_000, 300_000, 300
-MERGING = 6  # A byte in a piece that has to be merged takes as much longer: English has few, and Thai almost only such.
+MERGING = 8  # A byte in a piece that is merged takes as much longer, or more: of English few are, of Thai nearly all.
 _COMPILED = "tokenizer.compiled_encoding"
 
 

@@ -1,15 +1,13 @@
 """The other ways in which a vocabulary could cut a text: BPE takes one of very many, not always the shortest."""
 
 import random
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import islice
 
 from tokenizer import reference
 from tokenizer.encoding import Tokenizer
 
 Segmentation = tuple[bytes, ...]
-
-
 Reach = Mapping[bytes, int]  # by their first two bytes, how long the longest token is that begins with them
 
 
@@ -25,10 +23,9 @@ def reach_of(tokens: Iterable[bytes]) -> Reach:
     return reach
 
 
-def _ends(piece: bytes, start: int, vocabulary: Container[bytes], reach: Reach) -> Iterator[int]:
-    """Where the tokens that begin at a byte end, the longest first."""
-    last = min(len(piece), start + reach.get(piece[start : start + 2], 1))
-    return (end for end in range(last, start, -1) if piece[start:end] in vocabulary)
+def _furthest(piece: bytes, start: int, reach: Reach) -> int:
+    """Where a token that begins at a byte could end at most."""
+    return min(len(piece), start + reach.get(piece[start : start + 2], 1))
 
 
 def count_segmentations(piece: bytes, vocabulary: Container[bytes], reach: Reach) -> int:
@@ -41,8 +38,9 @@ def count_segmentations(piece: bytes, vocabulary: Container[bytes], reach: Reach
     ways = [1] + [0] * len(piece)
     for start in range(len(piece)):
         if ways[start]:
-            for end in _ends(piece, start, vocabulary, reach):
-                ways[end] += ways[start]
+            for end in range(start + 1, _furthest(piece, start, reach) + 1):
+                if piece[start:end] in vocabulary:
+                    ways[end] += ways[start]
     return ways[-1]
 
 
@@ -54,7 +52,8 @@ def fewest_tokens(piece: bytes, vocabulary: Container[bytes], reach: Reach, coun
     """
     best: list[list[Segmentation]] = [[()]]  # of the bytes from each end backwards: the best ways to cut the rest
     for start in range(len(piece) - 1, -1, -1):
-        tokens = [(piece[start:end], end) for end in _ends(piece, start, vocabulary, reach)]
+        ends = range(_furthest(piece, start, reach), start, -1)
+        tokens = [(piece[start:end], end) for end in ends if piece[start:end] in vocabulary]
         ways = [(token, *rest) for token, end in tokens for rest in best[len(piece) - end]]
         best.append(sorted(ways, key=lambda way: (len(way), [-len(token) for token in way]))[:count])
     return best[-1]
@@ -69,8 +68,9 @@ def fewest_count(piece: bytes, vocabulary: Container[bytes], reach: Reach) -> in
     fewest = [0] + [never] * len(piece)  # of the bytes up to each end
     for start in range(len(piece)):
         if fewest[start] < never:
-            for end in _ends(piece, start, vocabulary, reach):
-                fewest[end] = min(fewest[end], fewest[start] + 1)
+            for end in range(start + 1, _furthest(piece, start, reach) + 1):
+                if fewest[end] > fewest[start] + 1 and piece[start:end] in vocabulary:
+                    fewest[end] = fewest[start] + 1
     return fewest[-1] if fewest[-1] < never else None
 
 
@@ -82,9 +82,11 @@ def longest_match(piece: bytes, vocabulary: Container[bytes], reach: Reach) -> S
     tokens = []
     start = 0
     while start < len(piece):
-        end = next(_ends(piece, start, vocabulary, reach), None)
-        if end is None:
-            return None
+        end = _furthest(piece, start, reach)
+        while piece[start:end] not in vocabulary:
+            end -= 1
+            if end == start:
+                return None
         tokens.append(piece[start:end])
         start = end
     return tuple(tokens)

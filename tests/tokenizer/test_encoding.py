@@ -140,8 +140,8 @@ def test_the_compiled_engine_takes_over_where_plain_python_finds_much_to_merge(
     text: str, missing: bool, both_engines: Callable[..., tuple], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = both_engines("gpt2")[1].encode(text, allowed_special="all")
-    monkeypatch.setattr(encoding, "MUCH_TEXT", 6 * 500)
-    monkeypatch.setattr(encoding, "SOME_TEXT", 6 * 500)
+    monkeypatch.setattr(encoding, "MUCH_TEXT", encoding.MERGING * 500)
+    monkeypatch.setattr(encoding, "SOME_TEXT", encoding.MERGING * 500)
     modules = []
 
     def compiled_module(name: str) -> Any:
