@@ -1,5 +1,6 @@
 """The tokenizer itself: text to ids and back, for vocabularies that were trained here or read from files."""
 
+import math
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 # Bytes. Plain Python encodes so many, measured with cl100k, while the compiled engine is imported and made ready for a
 # vocabulary (0.4 s), and while it is only made ready (0.2 s). Below the last number plain Python is always the quicker.
 MUCH_TEXT, SOME_TEXT, SHORT_TEXT = 600_000, 300_000, 300
-MERGING = 8  # A byte in a piece that is merged takes as much longer, or more: of English few are, of Thai nearly all.
+MUCH_MERGED = 75_000  # likewise of bytes in pieces that have to be merged: of English few are, of Thai nearly all
 _COMPILED = "tokenizer.compiled_encoding"
 
 
@@ -392,9 +393,16 @@ class Tokenizer:
     def _engine(self, size: int) -> "CompiledEncoder | None":
         """The compiled engine, if so much was encoded by now that getting it ready pays, and if it can be had."""
         self._encoded_bytes += size
-        if size < SHORT_TEXT or max(self._encoded_bytes, MERGING * self._plain.merged_bytes) < _much_text():
-            return None
-        return self._compiled
+        much = SOME_TEXT if _COMPILED in sys.modules else MUCH_TEXT
+        is_much = self._encoded_bytes >= much or self._plain.merged_bytes > self._most_merged
+        return self._compiled if size >= SHORT_TEXT and is_much else None
+
+    @cached_property
+    def _most_merged(self) -> float:
+        """How much plain Python may merge before the compiled engine pays; no end to it if that is far from ready."""
+        from tokenizer import engines
+
+        return MUCH_MERGED if engines.were_compiled() else math.inf
 
     @cached_property
     def _compiled(self) -> "CompiledEncoder | None":
@@ -427,17 +435,14 @@ class Tokenizer:
     def _encode_plainly(self, part: str | bytes) -> list[int]:
         """The ids by plain Python, unless it finds so much to merge that the compiled engine pays after all."""
         data = as_bytes(part)
-        known_to_lack = "_compiled" in self.__dict__ and self._compiled is None
-        if len(data) < SHORT_TEXT or known_to_lack:
-            return self._plain.encode(data)
         try:
-            return self._plain.encode(data, most_merged=_much_text() / MERGING)
+            return self._plain.encode(data, most_merged=self._most_merged if len(data) >= SHORT_TEXT else math.inf)
         except MuchToMerge:
-            return self._compiled.encode(data).tolist() if self._compiled else self._plain.encode(data)
-
-
-def _much_text() -> int:
-    return SOME_TEXT if _COMPILED in sys.modules else MUCH_TEXT
+            if compiled := self._compiled:
+                ids: list[int] = compiled.encode(data).tolist()
+                return ids
+            self._most_merged = math.inf
+            return self._plain.encode(data)
 
 
 class _AskedFor(dict[int, bytes]):

@@ -10,6 +10,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from tokenizer.errors import UserError
+from tokenizer.places import cache_directory
+
 
 def _silent(_text: str) -> None:
     """Nobody wants to know."""
@@ -35,6 +38,14 @@ def compiled_module(name: str) -> Any:
     except Exception as err:  # noqa: BLE001 - what compilers raise on odd machines is of every kind
         _regret_once(f"{type(err).__name__}: {err}".partition("\n")[0])
         return None
+
+
+def were_compiled() -> bool:
+    """Whether kernels were compiled on this machine before, so that a compiled engine is ready in a blink."""
+    try:
+        return any(cache_directory("kernels").glob("*/*"))
+    except (UserError, OSError):
+        return False
 
 
 @cache

@@ -60,6 +60,16 @@ def test_code_that_is_damaged_or_open_to_others_is_compiled_again(home: Path) ->
     assert run(home) == "42 False"
 
 
+def test_whether_kernels_were_compiled_is_told_without_importing_what_compiles_them(home: Path) -> None:
+    code = "import sys; from tokenizer import engines; print(engines.were_compiled(), 'llvmlite' in sys.modules)"
+    assert run(home, code) == "False False"
+    run(home)
+    assert run(home, code) == "True False"
+    home.rename(home.with_name("elsewhere"))
+    home.write_text("a file where the directory should be", encoding="utf-8")
+    assert run(home, code) == "False False"
+
+
 def test_where_nothing_can_be_kept_it_is_compiled_each_time(home: Path) -> None:
     home.write_text("a file where the directory should be", encoding="utf-8")
     assert run(home) == run(home) == "42 True"
