@@ -216,11 +216,14 @@ def on_terminal(stream: TextIO | None = None) -> bool:
 
 
 def new_console(*, highlight: bool = True) -> "Console":
-    """Rich on stdout, as wide as the terminal is; Rich alone takes one without codes (`TERM=dumb`) for 80 columns."""
+    """Rich on stdout, as wide as the terminal is.
+
+    Rich alone takes one without codes (`TERM=dumb`) for 80 columns wide, and one of `COLUMNS=0` for nothing wide.
+    """
     from rich.console import Console, ConsoleDimensions
 
     console = Console(highlight=highlight)
-    if console.is_dumb_terminal:
+    if console.is_dumb_terminal or console.width < 1:
         console.size = ConsoleDimensions(*shutil.get_terminal_size())
     return console
 

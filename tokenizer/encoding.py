@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # Bytes. Plain Python encodes so many, measured with cl100k, while the compiled engine is imported and made ready for a
 # vocabulary (0.4 s), and while it is only made ready (0.2 s). Below the last number plain Python is always the quicker.
 MUCH_TEXT, SOME_TEXT, SHORT_TEXT = 600_000, 300_000, 300
-MUCH_MERGED = 75_000  # likewise of bytes in pieces that have to be merged: of English few are, of Thai nearly all
+MUCH_MERGED = 150_000  # likewise of those in pieces that have to be merged: of English few are, of Thai nearly all
 _COMPILED = "tokenizer.compiled_encoding"
 
 

@@ -45,10 +45,10 @@ def rows(text: str, table: str | None = None) -> list[dict]:
     return [row for row in found if table is None or row["table"] == table]
 
 
-def on_terminal(*arguments: str, columns: int) -> str:
+def on_terminal(*arguments: str, columns: int, term: str = "dumb") -> str:
     """What a person sees on a terminal so wide."""
     ours, theirs = pty.openpty()
-    settings = os.environ | {"COLUMNS": str(columns), "NO_COLOR": "1", "TERM": "dumb"}
+    settings = os.environ | {"COLUMNS": str(columns), "NO_COLOR": "1", "TERM": term}
     command = [sys.executable, "-m", "cli", "tok", *arguments]
     with subprocess.Popen(command, cwd=ROOT, env=settings, stdout=theirs, stderr=subprocess.DEVNULL) as process:
         os.close(theirs)
@@ -114,6 +114,12 @@ def both() -> tiktoken.Encoding:
 def test_every_alternative_of_the_named_splits_has_its_words() -> None:
     for name, words in ALTERNATIVES.items():
         assert len(words) == len(alternatives(make_split(name).pattern)), name
+
+
+def test_a_terminal_that_gives_no_width_is_taken_for_one_of_80_columns() -> None:
+    for term in ("dumb", "xterm"):
+        seen = on_terminal("explain", " harvesting", columns=0, term=term)
+        assert seen == on_terminal("explain", " harvesting", columns=80, term=term)
 
 
 def test_a_narrow_terminal_leaves_out_what_lost_and_keeps_its_lines_whole() -> None:
