@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from tokenizer import reference
 from tokenizer.byte_alphabet import BYTES_BY_LETTER
 from tokenizer.errors import UsageError, UserError
-from tokenizer.packed import PackedVocabulary
+from tokenizer.packed import BytesOfIds, PackedVocabulary
 from tokenizer.plain_encoding import MuchToMerge, PlainEncoder
 from tokenizer.processors import usable_processors
 from tokenizer.special_tokens import Chosen, SpecialTokens
@@ -387,7 +387,7 @@ class Tokenizer:
     def _bytes_of(self) -> dict[int, bytes]:
         specials = {one: token.encode() for token, one in self.special_tokens.items()}
         if isinstance(self.vocabulary, PackedVocabulary):
-            return _AskedFor(specials, self.vocabulary)
+            return BytesOfIds(self.vocabulary, specials)
         return {one: token for token, one in self.vocabulary.items()} | specials
 
     def _engine(self, size: int) -> "CompiledEncoder | None":
@@ -443,15 +443,3 @@ class Tokenizer:
                 return ids
             self._most_merged = math.inf
             return self._plain.encode(data)
-
-
-class _AskedFor(dict[int, bytes]):
-    """The bytes of ids, with those of ordinary tokens looked up when they are first asked for."""
-
-    def __init__(self, specials: Mapping[int, bytes], vocabulary: PackedVocabulary) -> None:
-        super().__init__(specials)
-        self._vocabulary = vocabulary
-
-    def __missing__(self, one: int) -> bytes:
-        token = self[one] = self._vocabulary.token(one)
-        return token

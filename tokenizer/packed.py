@@ -136,6 +136,18 @@ class PackedVocabulary(Mapping[bytes, int]):
         return self.whole().items()
 
 
+class BytesOfIds(dict[int, bytes]):
+    """The bytes of ids: of special tokens from the beginning, of ordinary ones when they are first asked for."""
+
+    def __init__(self, vocabulary: PackedVocabulary, special: Mapping[int, bytes]) -> None:
+        super().__init__(special)
+        self._vocabulary = vocabulary
+
+    def __missing__(self, one: int) -> bytes:
+        token = self[one] = self._vocabulary.token(one)
+        return token
+
+
 class PackedMerges(Sequence[tuple[bytes, bytes]]):
     """The merges of a packed file, best first.
 
