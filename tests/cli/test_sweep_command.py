@@ -178,7 +178,7 @@ class TestTerminal:
         """What a terminal of that width and encoding gets."""
         printed = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
         console = Console(file=printed, width=width, force_terminal=True, color_system=None, legacy_windows=False)
-        monkeypatch.setattr("rich.console.Console", lambda: console)
+        monkeypatch.setattr("cli.output.new_console", lambda: console)
         monkeypatch.setattr("cli.tables.on_terminal", lambda: True)
         monkeypatch.setattr("cli.output.on_terminal", lambda: True)
         unseen = corpus.parent / "unseen.txt"
