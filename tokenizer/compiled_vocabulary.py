@@ -19,7 +19,7 @@ Numbers64 = npt.NDArray[np.int64]
 Numbers = dict[bytes, int]
 Merges = Sequence[tuple[bytes, bytes]]
 
-_LONGEST_TOKEN = 1 << 16  # bytes
+_LONGEST_TOKEN = 1 << 20  # bytes; those of all together have a limit, too
 _BYTES = tuple(bytes([byte]) for byte in range(256))
 _NO_ID = -1  # of a byte that has no token, and is in no text that is encoded
 

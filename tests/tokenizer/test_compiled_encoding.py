@@ -17,6 +17,7 @@ from tokenizer.kernels import vocabulary as tables
 from tokenizer.plain_encoding import PlainEncoder
 from tokenizer.registry import RANKS
 from tokenizer.splits import as_bytes, make_split
+from tokenizer.training import train_on
 
 Texts = Callable[[int, str], Iterator[str]]
 BYTES = {bytes([byte]): byte for byte in range(256)}
@@ -207,6 +208,16 @@ def test_a_full_cache_forgets_and_gives_the_same_ids(
     for _ in range(3):
         text = " ".join(draws.choices(words, k=4000))
         assert encoder.encode(text.encode()).tolist() == theirs.encode_ordinary(text)
+
+
+def test_tokens_may_be_as_long_as_a_document() -> None:
+    ours = train_on(["aab" * 30_000], vocab_size=600)
+    settings = {"whole_pieces": ours.whole_pieces, "split": ours.split}
+    compiled = CompiledEncoder(ours.vocabulary, {}, ours.merges, **settings)
+    plain = PlainEncoder(ours.vocabulary, ours.merges, **settings)
+    assert max(map(len, ours.vocabulary)) == 90_000
+    for text in (b"aab" * 30_000, b"aab" * 20_001 + b"b" + b"aba" * 9000):
+        assert compiled.encode(text).tolist() == plain.encode(text)
 
 
 def test_long_documents_outgrow_their_first_room(both_engines: Callable[..., tuple[Any, Any]]) -> None:
