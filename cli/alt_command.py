@@ -13,7 +13,7 @@ from cli.options import tokenizer_option
 from cli.output import Column, OutputOptions, Table, emit, on_terminal, output_options
 from cli.progress import say
 from cli.text_input import Source, text_input
-from cli.token_texts import words_of
+from cli.token_texts import between_characters, words_of
 
 if TYPE_CHECKING:
     from tokenizer import Tokenizer
@@ -122,10 +122,7 @@ def _beginning(tokenizer: "Tokenizer", data: bytes) -> bytes:
     if not sizes or fitting:
         ends = list(accumulate(sizes, initial=0))
         return data[: ends[bisect_right(ends, min(MOST_CUT, fitting)) - 1]]
-    end = MOST_IN_ONE
-    while data[end] & 0xC0 == 0x80 and end > MOST_IN_ONE - 3:
-        end -= 1
-    return data[:end]
+    return data[: between_characters(data, MOST_IN_ONE)]
 
 
 def _ways(

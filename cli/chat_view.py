@@ -72,13 +72,21 @@ def show_chat(chat: str, template: Path | None, tokenizers: Sequence[str], *, id
 
 
 def _weights_or_file(template: Path) -> Path:
-    """A file, or the weights of a fetched model that are meant by its name."""
+    """A file, or the weights of a fetched model that are meant by its name.
+
+    Raises:
+        UserError: it is the name of a model that was not fetched.
+    """
     if template.exists() or template.suffix in (".gguf", ".json", ".jinja"):
         return template
-    from probes.models.weights import embedded_path
+    from probes.models.weights import EMBEDDED, embedded_path
 
     weights = embedded_path(template.name)
-    return weights if weights.is_file() else template
+    if weights.is_file():
+        return weights
+    if str(template) in EMBEDDED:
+        raise UserError(f"{template} was not fetched yet", hint=f"needlepoint models fetch {template}")
+    return template
 
 
 def _tokenizer(template: "ChatTemplate", named: str | None) -> "Tokenizer":

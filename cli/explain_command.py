@@ -8,13 +8,21 @@ import click
 
 from cli.amounts import how_many
 from cli.chosen_tokenizer import load_chosen, shown, shown_cut, tokenizers_meta
-from cli.line_breaks import with_whole_tokens
 from cli.options import tokenizer_option
-from cli.output import Column, OutputOptions, Table, emit, new_console, on_terminal, output_options, print_tables
+from cli.output import (
+    Column,
+    OutputOptions,
+    Table,
+    emit,
+    new_console,
+    on_terminal,
+    output_options,
+    print_sentence,
+    print_tables,
+)
 from cli.progress import say
 from cli.text_input import Source, text_input
-from cli.token_texts import token_texts
-from cli.visible import visible
+from cli.token_texts import between_characters, token_texts
 
 if TYPE_CHECKING:
     from tokenizer import Tokenizer
@@ -138,24 +146,13 @@ def _width(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> int:
     return sum(each) + 2 * (len(columns) - 1)
 
 
-def print_sentence(text: str) -> None:
-    """Print a line for people; on a terminal it is broken between words."""
-    if not on_terminal():
-        click.echo(visible(text))
-        return
-    from rich.text import Text
-
-    console = new_console()
-    console.print(Text(with_whole_tokens(visible(text), console.width)))
-
-
 def _head(tokenizer: "Tokenizer", found: "Explanation") -> Iterator[str]:
     from tokenizer.explaining import LONGEST_PIECE
 
     count, first = len(found.tokens), found.tokens[:MOST_TOKENS]
     more = "" if count <= MOST_TOKENS else " ..."
     ids = ", ".join(str(tokenizer.id_of(token)) for token in first)
-    name = shown(b"".join(first))
+    name = shown(found.piece[: between_characters(found.piece, sum(map(len, first)))])
     yield f"{name}{more}: {how_many(count, 'token')}, {shown_cut(first)}{more}  (id {ids}{more})"
     yield f"one pre-token: {_alternative_words(tokenizer, found)}"
     if found.steps is None:

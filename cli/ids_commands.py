@@ -34,10 +34,11 @@ LONGEST_ID = 20  # digits
 @encoding_options
 @output_options
 def encode(sources: list[Source], tokenizer: str | None, encode: Encode, output: OutputOptions) -> None:
-    """Print the ids of a text's tokens, a line for each text.
+    """Print the ids of a text's tokens, a line for each file.
 
-    An id is a token's number in the vocabulary, which is all that a model gets to see of a text. A special token, such
-    as <|endoftext|>, is no text but a mark for the model; where a text spells one you are asked what it shall be.
+    Words on the command line are one text. An id is a token's number in the vocabulary, which is all that a model gets
+    to see of a text. A special token, such as <|endoftext|>, is no text but a mark for the model; where a text spells
+    one you are asked what it shall be.
 
     \b
     needlepoint tok encode "How is this cut?"

@@ -240,6 +240,17 @@ def print_exactly(text: str | bytes) -> None:
     sys.stdout.flush()
 
 
+def print_sentence(text: str) -> None:
+    """Print a line for people; on a terminal it is broken between words."""
+    if not on_terminal():
+        click.echo(visible(text))
+        return
+    from rich.text import Text
+
+    console = new_console()
+    console.print(Text(with_whole_tokens(visible(text), console.width)))
+
+
 def print_tables(tables: Sequence[Table]) -> None:
     """Print for people: Rich tables on a terminal; in a pipe tab-separated rows, uncut, under a header."""
     if on_terminal():

@@ -16,7 +16,7 @@ import click
 
 from cli.amounts import how_many
 from cli.machine_forms import RowsByColumn
-from cli.output import Column, Table, new_console, on_terminal, print_exactly
+from cli.output import Column, Table, new_console, on_terminal, print_exactly, print_sentence
 from cli.progress import say
 from cli.token_lines import Block, drawn_lines, joined, lines
 from cli.token_pieces import Kind, Shape, shapes
@@ -125,7 +125,8 @@ def print_pictures(pictures: Sequence[Picture], *, ids: bool) -> None:
         numbers = picture.ids if ids else None
         if on_terminal():
             _draw(shown, numbers, bar=bar)
-            click.echo(visible(f"\n{summary(picture)}"))
+            click.echo()
+            print_sentence(summary(picture))
         else:
             print_exactly(plain_text(shown, numbers, width=None, plain_spaces=True, bar=bar))
             say(summary(picture))

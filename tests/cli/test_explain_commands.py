@@ -16,6 +16,7 @@ from rich.cells import cell_len
 
 from cli.explain_command import ALTERNATIVES, MOST_EXPLAINED
 from cli.main import needlepoint
+from cli.token_texts import between_characters
 from tokenizer import load_tokenizer
 from tokenizer.splits import alternatives, make_split
 
@@ -116,6 +117,14 @@ def test_every_alternative_of_the_named_splits_has_its_words() -> None:
         assert len(words) == len(alternatives(make_split(name).pattern)), name
 
 
+def test_the_name_of_a_long_pre_token_ends_with_a_whole_character() -> None:
+    lines = run("explain", "😀" * 30 + "é", "-t", "gpt2").stdout.splitlines()
+    assert lines[0].split(" ...: ")[0] in {"😀" * count for count in range(5, 15)}
+    assert between_characters("a😀".encode(), 4) == 1
+    assert between_characters("a😀".encode(), 5) == 5
+    assert between_characters(b"\x80" * 9, 6) == 3
+
+
 def test_a_terminal_that_gives_no_width_is_taken_for_one_of_80_columns() -> None:
     for term in ("dumb", "xterm"):
         seen = on_terminal("explain", " harvesting", columns=0, term=term)
@@ -128,6 +137,14 @@ def test_a_narrow_terminal_leaves_out_what_lost_and_keeps_its_lines_whole() -> N
     assert "Lost against it (rank)" in wide
     assert "Lost" not in narrow
     assert all(len(line) <= 60 for line in narrow.splitlines())
+
+
+def test_a_narrow_terminal_breaks_the_line_that_sums_a_picture_up_between_words() -> None:
+    seen = on_terminal("show", "A needle in 東京", "-t", "small", columns=40)
+    assert " ".join(seen.split("\r\n\r\n")[1].split()) == (
+        "11 tokens, 18 bytes, 14 characters, 1.64 bytes per token, tokenizer small"
+    )
+    assert all(len(line) <= 40 for line in seen.splitlines())
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xfe", b"\x1b[31m", "שלום مرحبا e\u0301 👩\u200d🚀".encode()])

@@ -174,6 +174,7 @@ def test_a_terminal_as_the_conversation_is_told_so_and_not_kept_waiting(chat: li
     ("arguments", "what"),
     [
         (["--chat", "CHAT"], "--chat needs a chat template"),
+        (["--chat", "CHAT", "--template", "smollm2-135m"], "smollm2-135m was not fetched yet"),
         (["--template", "MODEL"], "--template was given without --chat"),
         (["--chat", "CHAT", "--template", "MODEL", "a text"], "together with a text"),
         (["--chat", "CHAT", "--template", "MODEL", "-t", "small", "-t", "gpt2"], "takes one tokenizer"),
