@@ -13,7 +13,7 @@ from cli.options import tokenizer_option
 from cli.output import Column, OutputOptions, Table, emit, on_terminal, output_options
 from cli.progress import say
 from cli.text_input import Source, text_input
-from cli.token_texts import between_characters, words_of
+from cli.token_texts import words_of
 
 if TYPE_CHECKING:
     from tokenizer import Tokenizer
@@ -122,6 +122,8 @@ def _beginning(tokenizer: "Tokenizer", data: bytes) -> bytes:
     if not sizes or fitting:
         ends = list(accumulate(sizes, initial=0))
         return data[: ends[bisect_right(ends, min(MOST_CUT, fitting)) - 1]]
+    from tokenizer.splits import between_characters
+
     return data[: between_characters(data, MOST_IN_ONE)]
 
 

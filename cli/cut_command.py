@@ -63,8 +63,8 @@ def stable_beginning(tokenizer: "Tokenizer", data: bytes, most: int) -> tuple[in
 
 def _is_character(data: bytes, inside: int) -> bool:
     """Whether the byte there belongs to a character that began before it."""
-    start = inside
-    while start > max(0, inside - 3) and data[start] & 0xC0 == 0x80:
-        start -= 1
+    from tokenizer.splits import between_characters
+
+    start = between_characters(data, inside)
     head = data[start : start + 4].decode("utf-8", "ignore")
     return data[start] >= 0xC2 and bool(head) and start + len(head[0].encode()) > inside

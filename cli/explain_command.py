@@ -22,7 +22,7 @@ from cli.output import (
 )
 from cli.progress import say
 from cli.text_input import Source, text_input
-from cli.token_texts import between_characters, token_texts
+from cli.token_texts import token_texts
 
 if TYPE_CHECKING:
     from tokenizer import Tokenizer
@@ -148,6 +148,7 @@ def _width(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> int:
 
 def _head(tokenizer: "Tokenizer", found: "Explanation") -> Iterator[str]:
     from tokenizer.explaining import LONGEST_PIECE
+    from tokenizer.splits import between_characters
 
     count, first = len(found.tokens), found.tokens[:MOST_TOKENS]
     more = "" if count <= MOST_TOKENS else " ..."

@@ -8,17 +8,6 @@ def token_texts(data: bytes) -> dict[str, str | None]:
     return {"text": _text_of(data), "bytes_hex": data.hex()}
 
 
-def between_characters(data: bytes, place: int) -> int:
-    """The last place up to a given one that is inside no character.
-
-    Example: between_characters("aé".encode(), 2) == 1
-    """
-    least = max(place - 3, 0)
-    while least < place < len(data) and data[place] & 0xC0 == 0x80:
-        place -= 1
-    return place
-
-
 def words_of(tokens: Sequence[bytes]) -> dict[str, list[str | None]]:
     """The `token_texts` of very many tokens, which come again and again, in columns."""
     kinds = set(tokens)

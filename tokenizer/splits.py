@@ -76,6 +76,17 @@ def piece_bytes(piece: str) -> bytes:
     return piece.encode("utf-8", "surrogateescape")
 
 
+def between_characters(data: bytes, place: int) -> int:
+    """The last place up to a given one that is inside no character.
+
+    Example: between_characters("aé".encode(), 2) == 1
+    """
+    least = max(place - 3, 0)
+    while least < place < len(data) and data[place] & 0xC0 == 0x80:
+        place -= 1
+    return place
+
+
 class MatchedPiece(NamedTuple):
     """A piece with the first step of its split that matched all of it, and that step's alternative, both from 0.
 
